@@ -1,0 +1,147 @@
+//! What a conversation's log is made of.
+
+use std::sync::Arc;
+
+use crate::id::{MessageId, Millis, Seq};
+
+/// One entry of a log. Once stored it never changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its place in the log, from 1.
+    pub seq: Seq,
+    /// When the node that stored it decided it.
+    pub at: Millis,
+    /// What happened.
+    pub body: Body,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// The visitor wrote.
+    VisitorMessage {
+        /// The client's name for the message.
+        id: MessageId,
+        /// Plain text.
+        text: Arc<str>,
+    },
+    /// The assistant's one answer to a turn.
+    Answer {
+        /// The turn: the seq of the newest visitor message it answers.
+        turn: Seq,
+        /// Markdown.
+        text: Arc<str>,
+        /// How it ended.
+        end: AnswerEnd,
+        /// Whether the visitor is to be offered a person.
+        offer_person: bool,
+    },
+    /// People answer from here on; the assistant is silent.
+    Handover {
+        /// Who wanted it.
+        reason: HandoverReason,
+    },
+    /// Who takes a conversation that was handed over.
+    Assigned {
+        /// The queue or an agent.
+        to: Assignee,
+    },
+    /// An agent wrote to the visitor.
+    AgentMessage {
+        /// The agent's key.
+        agent: Arc<str>,
+        /// The client's name for the message.
+        id: MessageId,
+        /// Plain text.
+        text: Arc<str>,
+    },
+    /// An agent wrote to agents. Visitors never get it.
+    Note {
+        /// The agent's key.
+        agent: Arc<str>,
+        /// Plain text.
+        text: Arc<str>,
+    },
+    /// The conversation is over; nothing but a rating may follow.
+    Closed {
+        /// Who ended it.
+        by: ClosedBy,
+    },
+    /// The visitor rated the conversation.
+    Rated {
+        /// 1 (bad) to 5 (good).
+        score: u8,
+        /// Plain text, may be empty.
+        comment: Arc<str>,
+    },
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerEnd {
+    /// Whole.
+    Complete,
+    /// The visitor pressed Stop; the text is what had been written, perhaps nothing.
+    Stopped,
+    /// The model or the function broke off; the text is what had been written.
+    Interrupted,
+    /// The model said nothing in time; the text is the site's own.
+    Fallback,
+}
+
+/// Why people took over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandoverReason {
+    /// The visitor asked for a person.
+    VisitorAsked,
+    /// The assistant gave the conversation away.
+    Assistant,
+}
+
+/// Who takes a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Assignee {
+    /// Nobody yet: it waits in the site's queue.
+    Queue,
+    /// An agent, by key.
+    Agent(Arc<str>),
+}
+
+/// Who ended a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClosedBy {
+    /// The visitor.
+    Visitor,
+    /// An agent.
+    Agent,
+    /// The site's rules, for example after long silence.
+    Site,
+}
+
+/// For whom events are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// The visitor, who must not see notes.
+    Visitor,
+    /// Agents, who see all.
+    Agents,
+}
+
+impl Body {
+    /// Whether `audience` may see it. Who may not gets only its seq, so that the log stays dense for everybody.
+    pub fn is_visible_to(&self, audience: Audience) -> bool {
+        !matches!((self, audience), (Body::Note { .. }, Audience::Visitor))
+    }
+
+    /// Bytes of text it holds: what memory and context bounds count.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Body::VisitorMessage { text, .. }
+            | Body::Answer { text, .. }
+            | Body::AgentMessage { text, .. }
+            | Body::Note { text, .. } => text.len(),
+            Body::Rated { comment, .. } => comment.len(),
+            Body::Handover { .. } | Body::Assigned { .. } | Body::Closed { .. } => 0,
+        }
+    }
+}
