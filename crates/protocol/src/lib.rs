@@ -1,1 +1,3 @@
-//! placeholder
+//! What is said between clients, nodes and functions.
+
+pub mod function;
