@@ -3,8 +3,42 @@
 //! Nothing here does I/O, reads a clock, spawns a task or knows a wire format. Inputs go in with the time as an argument,
 //! outputs come out; the node and the simulation drive the same code.
 
-mod event;
-mod id;
+/// Whether a deliberate fault is switched on; always false without the feature `faults`.
+macro_rules! broken {
+    ($policy:expr, $fault:ident) => {{
+        #[cfg(feature = "faults")]
+        let broken = $policy.fault == Some($crate::fault::Fault::$fault);
+        #[cfg(not(feature = "faults"))]
+        let broken = {
+            let _ = &$policy;
+            false
+        };
+        broken
+    }};
+}
 
+mod cursor;
+pub mod decide;
+mod delivery;
+mod due;
+mod event;
+#[cfg(feature = "faults")]
+pub mod fault;
+mod id;
+mod live;
+mod policy;
+mod state;
+mod turn;
+mod window;
+
+pub use cursor::{Cursor, Offered, Resume, resume};
+pub use decide::{Command, Refusal};
+pub use delivery::{Piece, Position};
+pub use due::due_at;
 pub use event::{AnswerEnd, Assignee, Audience, Body, ClosedBy, Event, HandoverReason};
 pub use id::{ConversationId, InvalidId, MAX_PART_BYTES, MessageId, Millis, Seq, is_part};
+pub use live::{CommandKey, Live, Notice, Output, Reply};
+pub use policy::{MAX_RETRY_WAIT, Policy, RESERVED_EVENTS};
+pub use state::{Owner, Rule, Sent, State, Violation, fingerprint};
+pub use turn::{Invocation, Outcome, TurnText};
+pub use window::{Line, Role, Window};

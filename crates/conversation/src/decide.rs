@@ -1,0 +1,190 @@
+//! Decisions: what a command or an outcome means for a log in a given state. Pure; asked again after every conflict.
+
+use std::sync::Arc;
+
+use crate::event::{AnswerEnd, Assignee, Body, ClosedBy, HandoverReason};
+use crate::id::{MessageId, Seq};
+use crate::policy::{Policy, RESERVED_EVENTS};
+use crate::state::{Owner, State, fingerprint};
+
+/// What a visitor may want.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Say something.
+    Send {
+        /// The client's name for the message.
+        id: MessageId,
+        /// Plain text.
+        text: Arc<str>,
+    },
+    /// End the answer that is being written.
+    Stop {
+        /// The turn the client saw.
+        turn: Seq,
+    },
+    /// Talk to a person.
+    AskPerson,
+    /// End the conversation.
+    Close,
+    /// Rate the conversation.
+    Rate {
+        /// 1 to 5.
+        score: u32,
+        /// Plain text, may be empty.
+        comment: Arc<str>,
+    },
+}
+
+/// Why a command is not carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Nothing but white space.
+    TextEmpty,
+    /// Longer than `max` UTF-8 bytes.
+    TextTooLong {
+        /// The bound.
+        max: usize,
+    },
+    /// This id stands in the log with another text.
+    IdReused,
+    /// Not 1 to 5.
+    InvalidScore,
+    /// The conversation is over.
+    Closed,
+    /// The log has reached its bound.
+    Full,
+    /// Too much waits already in this conversation.
+    Busy,
+    /// The store cannot take it now; the client keeps it and tries again.
+    Unavailable,
+}
+
+/// What to do about a command or an outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Append this at the next seq.
+    Append(Body),
+    /// Nothing to append: it is so already, since this seq (0: there was nothing to do).
+    Done(Seq),
+    /// No.
+    Refuse(Refusal),
+}
+
+/// Decides about everything but Stop, which needs the running turn (see [`stop`]).
+pub fn command(state: &State, policy: &Policy, command: &Command) -> Decision {
+    match command {
+        Command::Send { id, text } => send(state, policy, *id, text),
+        Command::Stop { turn } => stop(state, *turn, "".into()),
+        Command::AskPerson => ask_person(state),
+        Command::Close => close(state),
+        Command::Rate { score, comment } => rate(state, policy, *score, comment),
+    }
+}
+
+/// A visitor's message. A repeated id is answered with its first seq, also in a conversation that is closed or full.
+pub fn send(state: &State, policy: &Policy, id: MessageId, text: &Arc<str>) -> Decision {
+    if let Some(sent) = state.sent(&id).filter(|_| !broken!(policy, ForgetIds)) {
+        let same = sent.fingerprint == fingerprint(text);
+        return if same { Decision::Done(sent.seq) } else { Decision::Refuse(Refusal::IdReused) };
+    }
+    if text.trim().is_empty() {
+        return Decision::Refuse(Refusal::TextEmpty);
+    }
+    if text.len() > policy.max_text_bytes {
+        return Decision::Refuse(Refusal::TextTooLong { max: policy.max_text_bytes });
+    }
+    if *state.owner() == Owner::Closed {
+        return Decision::Refuse(Refusal::Closed);
+    }
+    if is_full(state, policy) {
+        return Decision::Refuse(Refusal::Full);
+    }
+    Decision::Append(Body::VisitorMessage { id, text: Arc::clone(text) })
+}
+
+/// Stop: the answer ends with what has been written. `turn` is what the client saw; a turn that was restarted meanwhile
+/// with a newer message is the one it means.
+pub fn stop(state: &State, turn: Seq, written: Arc<str>) -> Decision {
+    match state.open_turn() {
+        Some(open) if turn > state.answered() && turn <= open => {
+            Decision::Append(Body::Answer { turn, text: written, end: AnswerEnd::Stopped, offer_person: false })
+        }
+        _ => Decision::Done(0),
+    }
+}
+
+/// The visitor asks for a person.
+pub fn ask_person(state: &State) -> Decision {
+    match state.owner() {
+        Owner::Assistant => Decision::Append(Body::Handover { reason: HandoverReason::VisitorAsked }),
+        Owner::People(_) => Decision::Done(state.handover()),
+        Owner::Closed => Decision::Refuse(Refusal::Closed),
+    }
+}
+
+/// The visitor ends the conversation.
+pub fn close(state: &State) -> Decision {
+    match state.closed() {
+        0 => Decision::Append(Body::Closed { by: ClosedBy::Visitor }),
+        seq => Decision::Done(seq),
+    }
+}
+
+/// A rating; the newest counts, the same score twice is one.
+pub fn rate(state: &State, policy: &Policy, score: u32, comment: &Arc<str>) -> Decision {
+    let Some(valid) = u8::try_from(score).ok().filter(|s| (1..=5).contains(s)) else {
+        return Decision::Refuse(Refusal::InvalidScore);
+    };
+    if comment.len() > policy.max_text_bytes {
+        return Decision::Refuse(Refusal::TextTooLong { max: policy.max_text_bytes });
+    }
+    match state.rating() {
+        Some((seq, last)) if last == valid && comment.is_empty() => Decision::Done(seq),
+        _ if state.head() >= policy.max_events => Decision::Refuse(Refusal::Full),
+        _ => Decision::Append(Body::Rated { score: valid, comment: Arc::clone(comment) }),
+    }
+}
+
+/// The assistant's answer to `turn`. Nothing to do when the turn has its answer or the assistant no longer owns the
+/// conversation: then the log has moved on while the model wrote.
+pub fn answer(state: &State, policy: &Policy, answer: Answer) -> Decision {
+    let owns = *state.owner() == Owner::Assistant || broken!(policy, SpeakOverPerson);
+    let open = answer.turn > state.answered() || broken!(policy, AnswerTwice);
+    if !owns || !open {
+        return Decision::Done(0);
+    }
+    let Answer { turn, text, end, offer_person } = answer;
+    Decision::Append(Body::Answer { turn, text, end, offer_person })
+}
+
+/// An answer before it is in the log; see [`Body::Answer`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The turn it answers.
+    pub turn: Seq,
+    /// Markdown.
+    pub text: Arc<str>,
+    /// How it ended.
+    pub end: AnswerEnd,
+    /// Whether to offer a person.
+    pub offer_person: bool,
+}
+
+/// The assistant gives the conversation to people, as the outcome of `turn`.
+pub fn give_away(state: &State, turn: Seq) -> Decision {
+    match state.owner() {
+        Owner::Assistant if turn > state.answered() => {
+            Decision::Append(Body::Handover { reason: HandoverReason::Assistant })
+        }
+        _ => Decision::Done(0),
+    }
+}
+
+/// Routing said who takes it. An assignment never undoes a later one to an agent.
+pub fn assign(state: &State, to: Assignee) -> Decision {
+    if state.wants_assignment() { Decision::Append(Body::Assigned { to }) } else { Decision::Done(0) }
+}
+
+fn is_full(state: &State, policy: &Policy) -> bool {
+    state.head().saturating_add(RESERVED_EVENTS) >= policy.max_events
+}

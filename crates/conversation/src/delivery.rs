@@ -1,0 +1,98 @@
+//! Delivery: what a connection has not got yet.
+//!
+//! A connection has no queue. It has a [`Position`] and pulls: events in order, then the text of the answer being written.
+//! So its memory is bounded whatever happens, a slow reader gets several pieces of an answer as one, and nothing can be
+//! doubled or overtaken.
+
+use std::sync::Arc;
+
+use crate::event::{Audience, Event};
+use crate::id::Seq;
+use crate::live::Live;
+
+/// How far a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Position {
+    /// The last seq delivered.
+    pub seq: Seq,
+    /// The answer of which the connection has the first `offset` bytes.
+    pub turn: Seq,
+    /// The run of that answer.
+    pub run: u32,
+    /// UTF-8 bytes of it delivered.
+    pub offset: usize,
+}
+
+/// What to send next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// An event; the position has moved past it.
+    Event(Arc<Event>),
+    /// The seq of an event that this audience may not see; the position has moved past it.
+    Hidden(Seq),
+    /// Events after this seq are no longer in memory: read them from the store, deliver them through
+    /// [`Position::take`].
+    History(Seq),
+    /// A piece of the answer being written; the position has moved past it.
+    Delta {
+        /// The turn.
+        turn: Seq,
+        /// The run.
+        run: u32,
+        /// Where the text starts, UTF-8 bytes.
+        offset: usize,
+        /// The piece.
+        text: String,
+    },
+}
+
+/// The longest text of one delta, bytes: a long answer to a late joiner comes in several frames.
+const MAX_DELTA_BYTES: usize = 8 * 1024;
+
+impl Position {
+    /// Takes an event read from the store, if it is the next one.
+    pub fn take(&mut self, event: Arc<Event>, audience: Audience) -> Option<Piece> {
+        if event.seq != self.seq + 1 {
+            return None;
+        }
+        self.seq = event.seq;
+        Some(if event.body.is_visible_to(audience) { Piece::Event(event) } else { Piece::Hidden(self.seq) })
+    }
+}
+
+impl Live {
+    /// What to send next to a connection at `position`; `None` when it has everything.
+    pub fn next_piece(&self, position: &mut Position, audience: Audience) -> Option<Piece> {
+        if position.seq < self.state().head() {
+            return Some(self.next_event(position, audience));
+        }
+        let (turn, run, text) = self.written()?;
+        if (position.turn, position.run) != (turn, run) || !text.is_char_boundary(position.offset.min(text.len())) {
+            (position.turn, position.run, position.offset) = (turn, run, 0);
+        }
+        let rest = text.get(position.offset..).filter(|rest| !rest.is_empty())?;
+        let mut end = rest.len().min(MAX_DELTA_BYTES);
+        while !rest.is_char_boundary(end) {
+            end -= 1;
+        }
+        let offset = position.offset;
+        position.offset += end;
+        Some(Piece::Delta { turn, run, offset, text: rest[..end].to_owned() })
+    }
+
+    fn next_event(&self, position: &mut Position, audience: Audience) -> Piece {
+        if broken!(self.policy(), IgnoreGaps) && self.state().head() > position.seq + 1 {
+            position.seq = self.state().head() - 1;
+        }
+        let Some(event) = self.window().get(position.seq + 1) else {
+            return Piece::History(position.seq);
+        };
+        let audience = if broken!(self.policy(), ShowNotes) { Audience::Agents } else { audience };
+        let before = position.seq;
+        let piece = position.take(Arc::clone(event), audience).unwrap_or(Piece::History(before));
+        if broken!(self.policy(), DeliverRepeats) && event.seq % 5 == 0 && position.offset != usize::MAX {
+            (position.seq, position.offset) = (before, usize::MAX);
+        }
+        piece
+    }
+}

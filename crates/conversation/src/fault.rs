@@ -1,0 +1,47 @@
+//! Deliberate faults, one or more for each invariant. They exist only with the feature `faults`, which no program turns
+//! on: the simulation breaks the code with each of them and must notice.
+
+/// A way to be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Invariant 1: after a conflict, append the same event at the next seq without deciding again.
+    SkipRedecision,
+    /// Invariant 2: acknowledge when the append is sent off, not when it succeeded.
+    AckBeforeStored,
+    /// Invariant 3: do not look a repeated id up.
+    ForgetIds,
+    /// Invariant 4: take an event from the bus without looking whether the one before it is there.
+    IgnoreGaps,
+    /// Invariant 4: take a repeated event again.
+    DeliverRepeats,
+    /// Invariant 4: tell a client that is ahead of the log nothing.
+    NoReset,
+    /// Invariant 5: leave the due mark out.
+    NoDueMark,
+    /// Invariant 5: answer a turn that has been answered.
+    AnswerTwice,
+    /// Invariant 5: take a cut stream for one that is still coming.
+    WaitForever,
+    /// Invariant 6: append an answer after a handover.
+    SpeakOverPerson,
+    /// Invariant 7: show notes to the visitor.
+    ShowNotes,
+    /// Invariant 8: let commands queue without bound.
+    UnboundedQueue,
+}
+
+/// Every fault, for the simulation to go through.
+pub const ALL_FAULTS: [Fault; 12] = [
+    Fault::SkipRedecision,
+    Fault::AckBeforeStored,
+    Fault::ForgetIds,
+    Fault::IgnoreGaps,
+    Fault::DeliverRepeats,
+    Fault::NoReset,
+    Fault::NoDueMark,
+    Fault::AnswerTwice,
+    Fault::WaitForever,
+    Fault::SpeakOverPerson,
+    Fault::ShowNotes,
+    Fault::UnboundedQueue,
+];
