@@ -1,0 +1,144 @@
+//! What a node is told about itself: `[node]`, `[store]`, `[functions]`, `[turn]` and `[log]`.
+
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+
+use crate::ConfigError;
+use crate::schema::{count, join, list, section, text};
+use crate::values::{BaseUrl, Data, words};
+
+section! {
+    /// One node: where it listens and how much it takes.
+    pub struct Node {
+        /// The node's name, in logs and metrics. Every node of a deployment needs its own.
+        name: String = text("node-1");
+        /// Where visitors connect: WebSocket, widget and site settings. Port 0 picks a free one.
+        listen: SocketAddr = text("127.0.0.1:7001");
+        /// Where `/metrics` is served. Keep it from the public. Port 0 picks a free one.
+        metrics_listen: SocketAddr = text("127.0.0.1:7002");
+        /// Connections held at once. One more is answered 503. Stay below the process's limit of open files.
+        max_connections: usize = count(18_000, 1..=1_000_000);
+        /// New connections taken per second, by all addresses together. One more is answered 503.
+        max_accepts_per_second: u32 = count(5_000, 1..=1_000_000);
+        /// Proxies in front of the node, as networks. Only from these is `X-Forwarded-For` believed.
+        trusted_proxies: Vec<IpNet> = list(&[]);
+        /// After SIGTERM, how long running turns and connections may take to end, in seconds.
+        drain_seconds: u64 = count(20, 1..=900);
+    }
+}
+
+impl Node {
+    fn check(&self, path: &str) -> Result<(), ConfigError> {
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if !(1..=63).contains(&self.name.len()) || !self.name.bytes().all(good) {
+            let reason = "must be 1 to 63 letters, digits, -, _ and .";
+            return Err(ConfigError::new(join(path, "name"), reason).with_value(&format!("{:?}", self.name)));
+        }
+        if self.listen == self.metrics_listen && self.listen.port() != 0 {
+            let reason = "must differ from listen, or everybody could read the metrics";
+            let error = ConfigError::new(join(path, "metrics_listen"), reason);
+            return Err(error.with_value(&self.metrics_listen.to_string()));
+        }
+        Ok(())
+    }
+}
+
+section! {
+    /// Where the logs of conversations are kept.
+    pub struct Store {
+        /// A folder (made if it is missing), or `memory` to keep nothing after a stop.
+        data: Data = text("frontdesk-data");
+    }
+}
+
+impl Store {
+    fn check(&self, _path: &str) -> Result<(), ConfigError> {
+        Ok(())
+    }
+}
+
+section! {
+    /// The functions that the node invokes, by Lambda's invoke API.
+    pub struct Functions {
+        /// The base of the invoke API; `/2015-03-31/functions/{name}/invocations` is added to it.
+        url: BaseUrl = text("http://127.0.0.1:7003");
+        /// Name of the function that answers a turn.
+        ai_name: String = text("ai");
+        /// Name of the function that assigns conversations to people.
+        routing_name: String = text("routing");
+    }
+}
+
+impl Functions {
+    fn check(&self, path: &str) -> Result<(), ConfigError> {
+        for (key, name) in [("ai_name", &self.ai_name), ("routing_name", &self.routing_name)] {
+            let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            if !(1..=64).contains(&name.len()) || !name.bytes().all(good) {
+                let reason = "must be 1 to 64 letters, digits, - and _, as Lambda's function names are";
+                return Err(ConfigError::new(join(path, key), reason).with_value(&format!("{name:?}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+section! {
+    /// One turn: the visitor's messages and the one answer to them.
+    pub struct Turn {
+        /// From the invocation to the end of the answer, in milliseconds. At the deadline what was written is kept.
+        deadline_ms: u64 = count(30_000, 1_000..=900_000);
+        /// How much of the conversation is given to the assistant, newest first, in bytes of text.
+        recent_bytes: usize = count(16_384, 1_024..=1_048_576);
+        /// The longest answer, in UTF-8 bytes. A longer one is cut off there.
+        max_answer_bytes: usize = count(65_536, 1_024..=262_144);
+    }
+}
+
+impl Turn {
+    fn check(&self, _path: &str) -> Result<(), ConfigError> {
+        Ok(())
+    }
+}
+
+words! {
+    /// How log lines look.
+    pub enum LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+words! {
+    /// From which severity on lines are written.
+    pub enum LogLevel {
+        /// Something is lost or broken.
+        Error = "error",
+        /// Something works worse than it should.
+        Warn = "warn",
+        /// Starts, stops and other rare events.
+        Info = "info",
+        /// Each connection and turn.
+        Debug = "debug",
+        /// Each frame.
+        Trace = "trace",
+    }
+}
+
+section! {
+    /// Log lines, on standard error. They never hold a message's text, a token or a key.
+    pub struct Log {
+        /// How lines look.
+        format: LogFormat = text("text");
+        /// The least severity written.
+        level: LogLevel = text("info");
+    }
+}
+
+impl Log {
+    fn check(&self, _path: &str) -> Result<(), ConfigError> {
+        Ok(())
+    }
+}
