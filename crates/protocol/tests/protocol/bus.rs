@@ -1,0 +1,44 @@
+//! What nodes tell each other.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use protocol::bus::{BusError, BusKind, BusMessage, TurnText};
+
+use crate::any;
+
+fn message() -> impl Strategy<Value = BusMessage> {
+    let piece = (any::<u32>(), any::<u32>(), any::<u32>(), any::text(), any::<u64>())
+        .prop_map(|(turn, run, offset, text, deadline)| TurnText { turn, run, offset, text, deadline });
+    let kind = prop_oneof![
+        any::core_event().prop_map(BusKind::Event),
+        piece.prop_map(BusKind::TurnText),
+        Just(BusKind::AskTurn),
+    ];
+    ("[a-z0-9]{0,20}", kind).prop_map(|(node, kind)| BusMessage { node, kind })
+}
+
+proptest! {
+    #[test]
+    fn a_message_comes_back_as_it_went(message in message()) {
+        prop_assert_eq!(BusMessage::decode(&message.encode()).unwrap(), message);
+    }
+
+    #[test]
+    fn any_bytes_are_a_message_or_an_error(bytes in vec(any::<u8>(), 0..200)) {
+        let _ = BusMessage::decode(&bytes);
+    }
+
+    #[test]
+    fn a_spoiled_message_is_a_message_or_an_error(
+        bytes in message().prop_flat_map(|message| any::mutated(message.encode()))
+    ) {
+        let _ = BusMessage::decode(&bytes);
+    }
+}
+
+#[test]
+fn a_message_of_a_newer_node_is_told_apart_from_a_damaged_one() {
+    assert!(matches!(BusMessage::decode(&[0x0a, 0x01, b'n', 0x9a, 0x06, 0x00]), Err(BusError::UnknownKind)));
+    assert!(matches!(BusMessage::decode(&[0x0a, 0x09, b'n']), Err(BusError::NotProto(_))));
+    assert!(matches!(BusMessage::decode(&[0x12, 0x02, 0x08, 0x00]), Err(BusError::Event(_))));
+}
