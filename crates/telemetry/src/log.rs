@@ -1,0 +1,119 @@
+//! Log lines, for people or as JSON.
+
+use config::{Log, LogFormat, LogLevel};
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::SetGlobalDefaultError;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::Registry;
+
+/// Crates whose inner life is of no use to an operator: they are heard from `warn` on, whatever the level.
+const QUIET: [&str; 6] = ["hyper", "hyper_util", "reqwest", "rustls", "tungstenite", "tokio_tungstenite"];
+
+/// Sends the program's log lines to standard error. To be called once, first thing in `main`.
+///
+/// # Errors
+/// The program has set up its log lines before.
+pub fn init(log: &Log) -> Result<(), SetGlobalDefaultError> {
+    tracing::subscriber::set_global_default(subscriber(log, std::io::stderr))
+}
+
+/// Writes log lines to `writer`, one line each.
+///
+/// The JSON format is one object a line: `timestamp` (RFC 3339), `level`, `target`, `message` and the event's fields.
+pub fn subscriber<W>(log: &Log, writer: W) -> impl Subscriber + Send + Sync + use<W>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
+        LogFormat::Text => lines.with_ansi(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+    };
+    Registry::default().with(lines.with_filter(filter(level(log.level))))
+}
+
+fn filter(level: LevelFilter) -> Targets {
+    let quiet = level.min(LevelFilter::WARN);
+    QUIET.into_iter().fold(Targets::new().with_default(level), |filter, target| filter.with_target(target, quiet))
+}
+
+fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use config::Config;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written for one event of each kind that matters here.
+    fn written(toml: &str) -> String {
+        let log = Config::parse(toml, []).unwrap().log;
+        let lines = Lines::default();
+        let writer = lines.clone();
+        tracing::subscriber::with_default(subscriber(&log, move || writer.clone()), || {
+            tracing::info!(site = "shop", bytes = 12, "a message was stored");
+            tracing::debug!("a frame arrived");
+            tracing::info!(target: "hyper::proto", "a connection was kept alive");
+        });
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn json_is_one_object_a_line_with_the_fields_beside_the_message() {
+        let lines = written("log.format = \"json\"");
+        let line: Value = serde_json::from_str(lines.trim_end()).unwrap();
+
+        assert_eq!(line["message"], "a message was stored");
+        assert_eq!(line["site"], "shop");
+        assert_eq!(line["bytes"], 12);
+        assert_eq!(line["level"], "INFO");
+    }
+
+    #[test]
+    fn text_has_no_colour_codes() {
+        let lines = written("");
+
+        assert!(lines.contains("a message was stored site=\"shop\" bytes=12"), "{lines}");
+        assert!(!lines.contains('\u{1b}'), "{lines}");
+    }
+
+    #[test]
+    fn the_level_holds_for_our_crates_and_others_stay_quiet() {
+        let lines = written("log.level = \"debug\"");
+
+        assert!(lines.contains("a frame arrived"), "{lines}");
+        assert!(!lines.contains("kept alive"), "{lines}");
+        assert_eq!(written("log.level = \"warn\""), "");
+    }
+}

@@ -1,0 +1,61 @@
+use std::collections::HashMap;
+
+use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+
+/// The metrics could not be set up or written out. Either is a mistake in the code, not of the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("metrics: {0}")]
+pub struct MetricsError(#[from] prometheus::Error);
+
+/// Counters that differ by one label, whose values come from the code.
+#[derive(Debug, Clone)]
+pub struct Family(IntCounterVec);
+
+impl Family {
+    /// Counts one more of `value`.
+    pub fn count(&self, value: &'static str) {
+        self.0.with_label_values(&[value]).inc();
+    }
+}
+
+/// Makes metrics and keeps them together.
+pub(crate) struct Metrics(Registry);
+
+impl Metrics {
+    /// Every metric carries the label `node`.
+    pub(crate) fn new(node: &str) -> Result<Self, MetricsError> {
+        let labels = HashMap::from([("node".to_owned(), node.to_owned())]);
+        Ok(Self(Registry::new_custom(None, Some(labels))?))
+    }
+
+    pub(crate) fn gauge(&self, name: &str, about: &str) -> Result<IntGauge, MetricsError> {
+        let gauge = IntGauge::new(name, about)?;
+        self.0.register(Box::new(gauge.clone()))?;
+        Ok(gauge)
+    }
+
+    pub(crate) fn counter(&self, name: &str, about: &str) -> Result<IntCounter, MetricsError> {
+        let counter = IntCounter::new(name, about)?;
+        self.0.register(Box::new(counter.clone()))?;
+        Ok(counter)
+    }
+
+    pub(crate) fn family(&self, name: &str, about: &str, label: &str) -> Result<Family, MetricsError> {
+        let family = IntCounterVec::new(Opts::new(name, about), &[label])?;
+        self.0.register(Box::new(family.clone()))?;
+        Ok(Family(family))
+    }
+
+    pub(crate) fn histogram(&self, name: &str, about: &str, buckets: &[f64]) -> Result<Histogram, MetricsError> {
+        let histogram = Histogram::with_opts(HistogramOpts::new(name, about).buckets(buckets.to_vec()))?;
+        self.0.register(Box::new(histogram.clone()))?;
+        Ok(histogram)
+    }
+
+    /// All metrics in Prometheus' text format, version 0.0.4.
+    pub(crate) fn render(&self) -> Result<String, MetricsError> {
+        let mut page = Vec::new();
+        TextEncoder::new().encode(&self.0.gather(), &mut page)?;
+        Ok(String::from_utf8_lossy(&page).into_owned())
+    }
+}

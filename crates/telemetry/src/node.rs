@@ -1,0 +1,184 @@
+use std::fmt;
+
+use prometheus::{Histogram, IntCounter, IntGauge};
+
+use crate::metric::{Family, Metrics, MetricsError};
+
+/// What a node counts. Every metric carries the label `node`.
+///
+/// Times are in the unit that the name ends with; `ai_response_duration` is in milliseconds.
+pub struct NodeMetrics {
+    metrics: Metrics,
+    /// `chat_session_active`: connections that have been welcomed and are open.
+    pub sessions: IntGauge,
+    /// `frontdesk_connections_open`: sockets that are open, welcomed or not.
+    pub connections: IntGauge,
+    /// `frontdesk_connections_accepted_total`.
+    pub accepted: IntCounter,
+    /// `frontdesk_connections_closed_total{reason}`: by the name of the close code.
+    pub closed: Family,
+    /// `frontdesk_refusals_total{code}`: errors sent to clients, by the name of the error code.
+    pub refusals: Family,
+    /// `frontdesk_http_responses_total{status}`: answers to plain requests, by class: `2xx`, `3xx`, `4xx`, `5xx`.
+    pub http_responses: Family,
+    /// `frontdesk_frames_received_total`.
+    pub frames_received: IntCounter,
+    /// `frontdesk_frames_sent_total`.
+    pub frames_sent: IntCounter,
+    /// `frontdesk_bytes_sent_total`: payload bytes of frames.
+    pub bytes_sent: IntCounter,
+    /// `frontdesk_queue_bytes`: waiting to be written, over all connections.
+    pub queue_bytes: IntGauge,
+    /// `frontdesk_messages_total`: visitors' messages that were stored.
+    pub messages: IntCounter,
+    /// `frontdesk_deltas_total`: pieces of answers that came from functions.
+    pub deltas: IntCounter,
+    /// `frontdesk_conversations_loaded`: conversations in memory.
+    pub conversations: IntGauge,
+    /// `frontdesk_turns_running`.
+    pub turns_running: IntGauge,
+    /// `frontdesk_turns_total{outcome}`: by how they ended, like `complete`, `stopped`, `fallback`, `handover`.
+    pub turns: Family,
+    /// `frontdesk_invocations_total{result}`: by how they ended, like `ok`, `throttled`, `failed`.
+    pub invocations: Family,
+    /// `frontdesk_store_errors_total{operation}`.
+    pub store_errors: Family,
+    /// `ai_response_duration`, ms: from the invocation of `ai` to the end of the answer.
+    pub ai_response: Histogram,
+    /// `frontdesk_first_delta_ms`: from the visitor's frame to the first piece of the answer.
+    pub first_delta: Histogram,
+    /// `frontdesk_append_ms`: one append to the store, until it is durable.
+    pub append: Histogram,
+    /// `frontdesk_frame_to_invocation_us`: what the node adds before the function is invoked.
+    pub frame_to_invocation: Histogram,
+    /// `frontdesk_delta_to_frame_us`: what the node adds between a piece and the frame that carries it.
+    pub delta_to_frame: Histogram,
+}
+
+/// From a scripted model to a turn's longest deadline.
+const ANSWER_MS: [f64; 12] =
+    [50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0, 20_000.0, 30_000.0, 60_000.0, 120_000.0];
+/// From memory to a disk that is in trouble.
+const APPEND_MS: [f64; 11] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 100.0, 500.0, 2_500.0];
+/// Around the goal of 300 µs.
+const ADDED_US: [f64; 11] = [25.0, 50.0, 100.0, 150.0, 200.0, 300.0, 500.0, 1_000.0, 2_500.0, 10_000.0, 100_000.0];
+
+impl NodeMetrics {
+    /// Metrics of the node called `node`, all at zero.
+    ///
+    /// # Errors
+    /// A metric is declared wrongly.
+    pub fn new(node: &str) -> Result<Self, MetricsError> {
+        let m = Metrics::new(node)?;
+        Ok(Self {
+            sessions: m.gauge("chat_session_active", "Connections that have been welcomed and are open.")?,
+            connections: m.gauge("frontdesk_connections_open", "Sockets that are open, welcomed or not.")?,
+            accepted: m.counter("frontdesk_connections_accepted_total", "Connections that were taken.")?,
+            closed: m.family(
+                "frontdesk_connections_closed_total",
+                "Connections that ended, by close code.",
+                "reason",
+            )?,
+            refusals: m.family("frontdesk_refusals_total", "Errors sent to clients, by code.", "code")?,
+            http_responses: m.family("frontdesk_http_responses_total", "Answers to plain requests.", "status")?,
+            frames_received: m.counter("frontdesk_frames_received_total", "Frames from clients.")?,
+            frames_sent: m.counter("frontdesk_frames_sent_total", "Frames to clients.")?,
+            bytes_sent: m.counter("frontdesk_bytes_sent_total", "Payload bytes of frames to clients.")?,
+            queue_bytes: m.gauge("frontdesk_queue_bytes", "Bytes waiting to be written, over all connections.")?,
+            messages: m.counter("frontdesk_messages_total", "Visitors' messages that were stored.")?,
+            deltas: m.counter("frontdesk_deltas_total", "Pieces of answers that came from functions.")?,
+            conversations: m.gauge("frontdesk_conversations_loaded", "Conversations in memory.")?,
+            turns_running: m.gauge("frontdesk_turns_running", "Turns whose function is running.")?,
+            turns: m.family("frontdesk_turns_total", "Turns that ended, by outcome.", "outcome")?,
+            invocations: m.family("frontdesk_invocations_total", "Invocations of functions, by result.", "result")?,
+            store_errors: m.family("frontdesk_store_errors_total", "Operations the store failed.", "operation")?,
+            ai_response: m.histogram(
+                "ai_response_duration",
+                "Milliseconds from the invocation of ai to the end of the answer.",
+                &ANSWER_MS,
+            )?,
+            first_delta: m.histogram(
+                "frontdesk_first_delta_ms",
+                "Milliseconds from the visitor's frame to the first piece of the answer.",
+                &ANSWER_MS,
+            )?,
+            append: m.histogram("frontdesk_append_ms", "Milliseconds of one append to the store.", &APPEND_MS)?,
+            frame_to_invocation: m.histogram(
+                "frontdesk_frame_to_invocation_us",
+                "Microseconds from a visitor's frame to the invocation of the function.",
+                &ADDED_US,
+            )?,
+            delta_to_frame: m.histogram(
+                "frontdesk_delta_to_frame_us",
+                "Microseconds from a piece of an answer to the frame that carries it.",
+                &ADDED_US,
+            )?,
+            metrics: m,
+        })
+    }
+
+    /// All metrics in Prometheus' text format, version 0.0.4.
+    ///
+    /// # Errors
+    /// A metric is declared wrongly.
+    pub fn render(&self) -> Result<String, MetricsError> {
+        self.metrics.render()
+    }
+}
+
+impl fmt::Debug for NodeMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeMetrics").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    /// The page without its comments and buckets.
+    fn values(metrics: &NodeMetrics) -> String {
+        let page = metrics.render().unwrap();
+        let shown = |line: &&str| !line.starts_with('#') && !line.contains("_bucket") && !line.ends_with(" 0");
+        page.lines().filter(shown).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_was_counted_is_on_the_page_under_the_nodes_name() {
+        let metrics = NodeMetrics::new("node-1").unwrap();
+        metrics.sessions.add(3);
+        metrics.refusals.count("rate_limited");
+        metrics.refusals.count("rate_limited");
+        metrics.turns.count("complete");
+        metrics.ai_response.observe(1_234.0);
+
+        expect![[r#"
+            ai_response_duration_sum{node="node-1"} 1234
+            ai_response_duration_count{node="node-1"} 1
+            chat_session_active{node="node-1"} 3
+            frontdesk_refusals_total{code="rate_limited",node="node-1"} 2
+            frontdesk_turns_total{outcome="complete",node="node-1"} 1"#]]
+        .assert_eq(&values(&metrics));
+    }
+
+    #[test]
+    fn two_nodes_in_one_process_count_apart() {
+        let (first, second) = (NodeMetrics::new("a").unwrap(), NodeMetrics::new("b").unwrap());
+        first.messages.inc();
+
+        assert_eq!(values(&first), "frontdesk_messages_total{node=\"a\"} 1");
+        assert_eq!(values(&second), "");
+    }
+
+    #[test]
+    fn the_answers_time_is_counted_in_milliseconds() {
+        let metrics = NodeMetrics::new("a").unwrap();
+        metrics.ai_response.observe(99.0);
+
+        let page = metrics.render().unwrap();
+        assert!(page.contains("ai_response_duration_bucket{node=\"a\",le=\"50\"} 0"), "{page}");
+        assert!(page.contains("ai_response_duration_bucket{node=\"a\",le=\"100\"} 1"), "{page}");
+    }
+}
