@@ -3,11 +3,13 @@
 //! The bus may lose, repeat and reorder. Nothing here is the truth: a lost event shows as a gap in seq and is read from
 //! the log, a lost piece of an answer as a gap in offset.
 
-use conversation::{Event, Millis, Seq};
+use std::sync::Arc;
+
+use conversation::{Notice, TurnText};
 use prost::Message;
 
 use crate::convert::EventError;
-use crate::internal::v1;
+use crate::internal::v1::{self, bus_message::Kind};
 
 /// One message of a conversation's topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,33 +17,7 @@ pub struct BusMessage {
     /// The node that published it. A node drops what it published itself.
     pub node: String,
     /// What it says.
-    pub kind: BusKind,
-}
-
-/// What a bus message says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BusKind {
-    /// An event was appended.
-    Event(Event),
-    /// A piece of the answer being written.
-    TurnText(TurnText),
-    /// Asks the node that has a turn running here, if there is one, for all of its text so far.
-    AskTurn,
-}
-
-/// A piece of the answer that a node is having written, or, at offset 0, all of it so far.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TurnText {
-    /// The turn: the seq of the newest visitor message it answers.
-    pub turn: Seq,
-    /// Tells apart two runs of one turn.
-    pub run: u32,
-    /// Where `text` starts, in UTF-8 bytes of the answer.
-    pub offset: u32,
-    /// The piece.
-    pub text: String,
-    /// When the turn ends at the latest. After it, nobody waits for this run.
-    pub deadline: Millis,
+    pub notice: Notice,
 }
 
 /// Why bytes are no bus message.
@@ -61,18 +37,7 @@ pub enum BusError {
 impl BusMessage {
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let kind = match &self.kind {
-            BusKind::Event(event) => v1::bus_message::Kind::Event(event.into()),
-            BusKind::TurnText(piece) => v1::bus_message::Kind::TurnText(v1::TurnText {
-                turn: piece.turn,
-                run: piece.run,
-                offset: piece.offset,
-                text: piece.text.clone(),
-                deadline_ms: piece.deadline,
-            }),
-            BusKind::AskTurn => v1::bus_message::Kind::AskTurn(v1::AskTurn {}),
-        };
-        v1::BusMessage { node: self.node.clone(), kind: Some(kind) }.encode_to_vec()
+        encode_notice(&self.node, &self.notice)
     }
 
     /// Reads its bytes.
@@ -81,17 +46,34 @@ impl BusMessage {
     /// Bytes that are no bus message, or one that this version does not understand.
     pub fn decode(bytes: &[u8]) -> Result<Self, BusError> {
         let message = v1::BusMessage::decode(bytes)?;
-        let kind = match message.kind.ok_or(BusError::UnknownKind)? {
-            v1::bus_message::Kind::Event(event) => BusKind::Event(event.try_into()?),
-            v1::bus_message::Kind::TurnText(piece) => BusKind::TurnText(TurnText {
-                turn: piece.turn,
-                run: piece.run,
-                offset: piece.offset,
-                text: piece.text,
-                deadline: piece.deadline_ms,
+        let notice = match message.kind.ok_or(BusError::UnknownKind)? {
+            Kind::Event(event) => Notice::Event(Arc::new(event.try_into()?)),
+            Kind::TurnText(heard) => Notice::Turn(TurnText {
+                turn: heard.turn,
+                run: heard.run,
+                offset: heard.offset as usize,
+                text: heard.text.into(),
+                deadline: heard.deadline_ms,
             }),
-            v1::bus_message::Kind::AskTurn(v1::AskTurn {}) => BusKind::AskTurn,
+            Kind::AskTurn(v1::AskTurn {}) => Notice::AskTurn,
         };
-        Ok(BusMessage { node: message.node, kind })
+        Ok(BusMessage { node: message.node, notice })
     }
+}
+
+/// The bytes of a [`BusMessage`] of `node`.
+pub fn encode_notice(node: &str, notice: &Notice) -> Vec<u8> {
+    let kind = match notice {
+        Notice::Event(event) => Kind::Event(event.as_ref().into()),
+        Notice::Turn(told) => Kind::TurnText(v1::TurnText {
+            turn: told.turn,
+            run: told.run,
+            // An answer is bounded far below 4 GiB.
+            offset: u32::try_from(told.offset).unwrap_or(u32::MAX),
+            text: told.text.to_string(),
+            deadline_ms: told.deadline,
+        }),
+        Notice::AskTurn => Kind::AskTurn(v1::AskTurn {}),
+    };
+    v1::BusMessage { node: node.to_owned(), kind: Some(kind) }.encode_to_vec()
 }

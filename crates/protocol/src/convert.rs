@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use conversation::{AnswerEnd, Assignee, Audience, Body, ClosedBy, Event, HandoverReason, MessageId};
+use conversation::{AnswerEnd, Assignee, Audience, Body, ClosedBy, Event, HandoverReason, MessageId, Millis, Seq};
 use prost::Message;
 
 use crate::v1::{self, event};
@@ -43,16 +43,17 @@ pub fn decode_event(bytes: &[u8]) -> Result<Event, EventError> {
 
 /// What `audience` gets of `event`: all of it, or only that its seq is taken.
 pub fn event_for(event: &Event, audience: Audience) -> v1::Event {
-    if event.body.is_visible_to(audience) {
-        event.into()
-    } else {
-        v1::Event { seq: event.seq, at_ms: event.at, body: Some(event::Body::Hidden(v1::Hidden {})) }
-    }
+    if event.body.is_visible_to(audience) { event.into() } else { hidden(event.seq) }
+}
+
+/// What stands for an event that its reader may not see. Not even its time: that would show when agents write notes.
+pub fn hidden(seq: Seq) -> v1::Event {
+    v1::Event { seq, at_ms: 0, body: Some(event::Body::Hidden(v1::Hidden {})) }
 }
 
 impl From<&Event> for v1::Event {
     fn from(event: &Event) -> Self {
-        v1::Event { seq: event.seq, at_ms: event.at, body: Some((&event.body).into()) }
+        v1::Event { seq: event.seq, at_ms: wire_time(event.at), body: Some((&event.body).into()) }
     }
 }
 
@@ -102,9 +103,15 @@ impl TryFrom<v1::Event> for Event {
         if seq == 0 {
             return Err(damaged(("seq", "is missing")));
         }
+        let at = Millis::try_from(event.at_ms).map_err(|_| damaged(("at_ms", "is before 1970")))?;
         let body = event.body.ok_or(damaged(("body", "is missing, or of a kind newer than this program")))?;
-        Ok(Event { seq, at: event.at_ms, body: body_from(body).map_err(damaged)? })
+        Ok(Event { seq, at, body: body_from(body).map_err(damaged)? })
     }
+}
+
+/// A moment as the wire has it. The wire's numbers end in the year 292,278,994; a later moment becomes that one.
+pub fn wire_time(at: Millis) -> i64 {
+    i64::try_from(at).unwrap_or(i64::MAX)
 }
 
 /// A field's name and what is wrong with it.

@@ -149,13 +149,13 @@ pub struct Welcome {
     /// A token to keep and send in the next Hello. Empty: keep the one you have.
     #[prost(string, tag = "2")]
     pub token: ::prost::alloc::string::String,
-    #[prost(uint64, tag = "3")]
-    pub token_expires_at_ms: u64,
+    #[prost(int64, tag = "3")]
+    pub token_expires_at_ms: i64,
     #[prost(message, optional, tag = "4")]
     pub opened: ::core::option::Option<Opened>,
     /// The node's clock, Unix milliseconds: to show times and waits rightly where the client's clock is wrong.
-    #[prost(uint64, tag = "5")]
-    pub now_ms: u64,
+    #[prost(int64, tag = "5")]
+    pub now_ms: i64,
     /// The longest text of a message, in UTF-8 bytes.
     #[prost(uint32, tag = "6")]
     pub max_text_bytes: u32,
@@ -188,8 +188,8 @@ pub struct Event {
     #[prost(uint32, tag = "1")]
     pub seq: u32,
     /// Unix milliseconds, by the clock of the node that stored it.
-    #[prost(uint64, tag = "2")]
-    pub at_ms: u64,
+    #[prost(int64, tag = "2")]
+    pub at_ms: i64,
     #[prost(oneof = "event::Body", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11")]
     pub body: ::core::option::Option<event::Body>,
 }
@@ -305,8 +305,8 @@ pub struct Delta {
 pub struct Token {
     #[prost(string, tag = "1")]
     pub token: ::prost::alloc::string::String,
-    #[prost(uint64, tag = "2")]
-    pub expires_at_ms: u64,
+    #[prost(int64, tag = "2")]
+    pub expires_at_ms: i64,
 }
 /// The node will close this connection. Finish nothing; connect again after the time named.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -3,7 +3,7 @@
 use conversation::{AnswerEnd, Assignee, Body, ClosedBy, Event, HandoverReason, MessageId};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use protocol::v1::{self, ClientFrame, ServerFrame, client_frame, event, server_frame};
+use protocol::v1::{self, ClientFrame, ServerFrame, client_frame, server_frame};
 
 /// Texts of every script, with what JSON must escape; sometimes empty.
 pub(crate) fn text() -> BoxedStrategy<String> {
@@ -66,7 +66,7 @@ pub(crate) fn server_frame() -> BoxedStrategy<ServerFrame> {
             Kind::Error(v1::Error { code, message, id, retry_after_ms })
         }),
         opened().prop_map(Kind::Opened),
-        (text(), any::<u64>()).prop_map(|(token, expires_at_ms)| Kind::Token(v1::Token { token, expires_at_ms })),
+        (text(), any::<i64>()).prop_map(|(token, expires_at_ms)| Kind::Token(v1::Token { token, expires_at_ms })),
         number().prop_map(|retry_after_ms| Kind::GoAway(v1::GoAway { retry_after_ms })),
         Just(Kind::Pong(v1::Pong {})),
     ]
@@ -75,7 +75,7 @@ pub(crate) fn server_frame() -> BoxedStrategy<ServerFrame> {
 }
 
 fn welcome() -> impl Strategy<Value = v1::Welcome> {
-    (text(), text(), any::<u64>(), proptest::option::of(opened()), any::<u64>(), number()).prop_map(
+    (text(), text(), any::<i64>(), proptest::option::of(opened()), any::<i64>(), number()).prop_map(
         |(visitor, token, token_expires_at_ms, opened, now_ms, max_text_bytes)| v1::Welcome {
             visitor,
             token,
@@ -96,17 +96,13 @@ fn error_code() -> impl Strategy<Value = i32> {
 }
 
 fn wire_event() -> impl Strategy<Value = v1::Event> {
-    let hidden = (1..=u32::MAX, any::<u64>()).prop_map(|(seq, at_ms)| v1::Event {
-        seq,
-        at_ms,
-        body: Some(event::Body::Hidden(v1::Hidden {})),
-    });
+    let hidden = (1..=u32::MAX).prop_map(protocol::convert::hidden);
     prop_oneof![9 => core_event().prop_map(|event| v1::Event::from(&event)), 1 => hidden]
 }
 
 /// Every event that the core can make.
 pub(crate) fn core_event() -> BoxedStrategy<Event> {
-    (1..=u32::MAX, any::<u64>(), body()).prop_map(|(seq, at, body)| Event { seq, at, body }).boxed()
+    (1..=u32::MAX, 0..=i64::MAX as u64, body()).prop_map(|(seq, at, body)| Event { seq, at, body }).boxed()
 }
 
 fn body() -> BoxedStrategy<Body> {

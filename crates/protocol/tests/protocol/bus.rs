@@ -1,20 +1,30 @@
 //! What nodes tell each other.
 
+use std::sync::Arc;
+
+use conversation::{Notice, TurnText};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use protocol::bus::{BusError, BusKind, BusMessage, TurnText};
+use protocol::bus::{BusError, BusMessage};
 
 use crate::any;
 
 fn message() -> impl Strategy<Value = BusMessage> {
-    let piece = (any::<u32>(), any::<u32>(), any::<u32>(), any::text(), any::<u64>())
-        .prop_map(|(turn, run, offset, text, deadline)| TurnText { turn, run, offset, text, deadline });
-    let kind = prop_oneof![
-        any::core_event().prop_map(BusKind::Event),
-        piece.prop_map(BusKind::TurnText),
-        Just(BusKind::AskTurn),
+    let told = (any::<u32>(), any::<u32>(), any::<u32>(), any::text(), any::<u64>()).prop_map(
+        |(turn, run, offset, text, deadline)| TurnText {
+            turn,
+            run,
+            offset: offset as usize,
+            text: text.into(),
+            deadline,
+        },
+    );
+    let notice = prop_oneof![
+        any::core_event().prop_map(|event| Notice::Event(Arc::new(event))),
+        told.prop_map(Notice::Turn),
+        Just(Notice::AskTurn),
     ];
-    ("[a-z0-9]{0,20}", kind).prop_map(|(node, kind)| BusMessage { node, kind })
+    ("[a-z0-9]{0,20}", notice).prop_map(|(node, notice)| BusMessage { node, notice })
 }
 
 proptest! {
