@@ -1,2 +1,2 @@
-//! placeholder
+//! Frontdesk on one machine, with one command.
 fn main() {}

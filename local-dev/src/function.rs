@@ -1,0 +1,390 @@
+//! One function: owns its pool, its processes and its invocations.
+//!
+//! A single task takes one closed enum of inputs, so nothing here is shared or locked. The invoke API and the Runtime
+//! API of each process talk to it through [`Function`].
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::fault::{Fault, FaultKind, Faults};
+use crate::invocation::{FunctionError, Invocation, Reply};
+use crate::pool::{Action, Ending, InvocationId, Pool, PoolLimits, ProcessId, ProcessState};
+use crate::process::{FunctionProcess, FunctionProgram};
+use crate::status::{FunctionStatus, ProcessStatus};
+
+/// A function that can be invoked. Cheap to clone; the function's processes end when [`RunningFunction`] is stopped.
+#[derive(Clone, Debug)]
+pub struct Function {
+    inputs: mpsc::UnboundedSender<Input>,
+}
+
+/// A function with its task.
+#[derive(Debug)]
+pub struct RunningFunction {
+    /// What others hold.
+    pub function: Function,
+    task: JoinHandle<()>,
+}
+
+/// Everything that can happen to a function.
+///
+/// The queue has no limit of its own: an open connection has at most one request, and a request at most one input, in it.
+#[derive(Debug)]
+enum Input {
+    Invoke(Invocation, oneshot::Sender<Reply>),
+    CallerGone(InvocationId),
+    Next(ProcessId, oneshot::Sender<Invocation>),
+    Respond(ProcessId, InvocationId, oneshot::Sender<Claim>),
+    Responded(ProcessId, InvocationId),
+    Failed(ProcessId, InvocationId, FunctionError, oneshot::Sender<bool>),
+    Kill(ProcessId),
+    Exited(ProcessId),
+    Inject(Fault),
+    Status(oneshot::Sender<FunctionStatus>),
+    Stop,
+}
+
+/// What becomes of a response that a process begins.
+#[derive(Debug)]
+pub enum Claim {
+    /// Goes to the caller.
+    Caller(oneshot::Sender<Reply>),
+    /// Goes to the caller until a first piece is through; then the process is killed.
+    CallerThenCrash(oneshot::Sender<Reply>),
+    /// Is read and thrown away, so that the function seems to hang.
+    Discard,
+    /// Belongs to no invocation of this process.
+    Unknown,
+}
+
+/// The caller of one invocation; when this is dropped the function knows that nobody listens.
+#[derive(Debug)]
+pub struct Caller {
+    invocation: InvocationId,
+    function: Function,
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.function.input(Input::CallerGone(self.invocation));
+    }
+}
+
+impl RunningFunction {
+    /// Starts the function with its warm processes.
+    #[must_use]
+    pub fn start(program: FunctionProgram, limits: PoolLimits) -> Self {
+        let (inputs, received) = mpsc::unbounded_channel();
+        let function = Function { inputs };
+        let task = Task::new(program, limits, function.clone());
+        Self { function, task: tokio::spawn(task.run(received)) }
+    }
+
+    /// Kills the function's processes and waits until they are gone.
+    pub async fn stop(self) {
+        self.function.input(Input::Stop);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the task of a function ended badly");
+        }
+    }
+}
+
+impl Function {
+    /// Runs one invocation up to the first byte of its response.
+    pub async fn invoke(&self, invocation: Invocation) -> Reply {
+        let id = invocation.id;
+        let caller = Caller { invocation: id, function: self.clone() };
+        let (sender, reply) = oneshot::channel();
+        self.input(Input::Invoke(invocation, sender));
+        match reply.await {
+            Ok(Reply::Response(response)) => Reply::Response(response.held_by(caller)),
+            Ok(other) => other,
+            Err(_) => Reply::Error(FunctionError::ended(id, Ending::Exited)),
+        }
+    }
+
+    /// The process asks for an invocation; waits until there is one. `None`: there will be none.
+    pub async fn next(&self, process: ProcessId) -> Option<Invocation> {
+        self.ask(|sender| Input::Next(process, sender)).await
+    }
+
+    /// The process begins a response.
+    pub async fn respond(&self, process: ProcessId, invocation: InvocationId) -> Claim {
+        self.ask(|sender| Input::Respond(process, invocation, sender)).await.unwrap_or(Claim::Unknown)
+    }
+
+    /// The response has been read to its end.
+    pub fn responded(&self, process: ProcessId, invocation: InvocationId) {
+        self.input(Input::Responded(process, invocation));
+    }
+
+    /// The process reports an error instead of a response. False: it runs no such invocation.
+    pub async fn failed(&self, process: ProcessId, invocation: InvocationId, error: FunctionError) -> bool {
+        self.ask(|sender| Input::Failed(process, invocation, error, sender)).await.unwrap_or(false)
+    }
+
+    /// The process must go: it says that it cannot start, or a fault wants it.
+    pub fn kill(&self, process: ProcessId) {
+        self.input(Input::Kill(process));
+    }
+
+    /// The process has ended.
+    pub(crate) fn exited(&self, process: ProcessId) {
+        self.input(Input::Exited(process));
+    }
+
+    /// Makes coming invocations fail in a chosen way.
+    pub fn inject(&self, fault: Fault) {
+        self.input(Input::Inject(fault));
+    }
+
+    /// What the function's processes are doing; `None` once it is stopped.
+    pub async fn status(&self) -> Option<FunctionStatus> {
+        self.ask(Input::Status).await
+    }
+
+    fn input(&self, input: Input) {
+        // A stopped function needs no inputs; whoever waits for an answer sees its channel closed.
+        let _ = self.inputs.send(input);
+    }
+
+    async fn ask<T>(&self, input: impl FnOnce(oneshot::Sender<T>) -> Input) -> Option<T> {
+        let (sender, answer) = oneshot::channel();
+        self.input(input(sender));
+        answer.await.ok()
+    }
+}
+
+/// An invocation that has not been responded to.
+struct Open {
+    invocation: Invocation,
+    fault: Option<FaultKind>,
+    reply: oneshot::Sender<Reply>,
+}
+
+struct Task {
+    program: FunctionProgram,
+    limits: PoolLimits,
+    function: Function,
+    pool: Pool,
+    processes: HashMap<ProcessId, Slot>,
+    open: HashMap<InvocationId, Open>,
+    faults: Faults,
+    counts: Counts,
+}
+
+/// A process as this task sees it.
+struct Slot {
+    process: FunctionProcess,
+    asking: Option<oneshot::Sender<Invocation>>,
+    invocations: u64,
+}
+
+#[derive(Default)]
+struct Counts {
+    starts: u64,
+    ended: u64,
+    throttled: u64,
+}
+
+impl Task {
+    fn new(program: FunctionProgram, limits: PoolLimits, function: Function) -> Self {
+        Self {
+            program,
+            limits,
+            function,
+            pool: Pool::new(limits),
+            processes: HashMap::new(),
+            open: HashMap::new(),
+            faults: Faults::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    async fn run(mut self, mut inputs: mpsc::UnboundedReceiver<Input>) {
+        loop {
+            self.pool.handle_time(Instant::now());
+            while let Some(action) = self.pool.poll_action() {
+                self.carry_out(action);
+            }
+            let due = self.pool.next_due().map(tokio::time::Instant::from_std);
+            tokio::select! {
+                input = inputs.recv() => match input {
+                    None | Some(Input::Stop) => break,
+                    Some(input) => self.handle(Instant::now(), input),
+                },
+                () = sleep_until(due) => {}
+            }
+        }
+        for (_, slot) in self.processes {
+            slot.process.kill_and_wait().await;
+        }
+    }
+
+    fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Invoke(invocation, reply) => self.handle_invoke(now, invocation, reply),
+            Input::CallerGone(invocation) => {
+                self.pool.handle_caller_gone(invocation);
+                self.forget_unless_running(invocation);
+            }
+            Input::Next(process, asking) => self.handle_next(now, process, asking),
+            Input::Respond(process, invocation, claim) => {
+                // Whoever asked is gone only if its connection is, and then the process ends, too.
+                let _ = claim.send(self.claim(process, invocation));
+            }
+            Input::Responded(process, invocation) => self.pool.handle_responded(process, invocation),
+            Input::Failed(process, invocation, error, known) => {
+                let _ = known.send(self.handle_failed(process, invocation, error));
+            }
+            Input::Kill(process) => self.kill(process),
+            Input::Exited(process) => {
+                self.processes.remove(&process);
+                self.counts.ended += 1;
+                self.pool.handle_exit(now, process);
+            }
+            Input::Inject(fault) => self.faults.add(fault),
+            Input::Status(status) => {
+                let _ = status.send(self.status());
+            }
+            Input::Stop => {}
+        }
+    }
+
+    fn handle_invoke(&mut self, now: Instant, invocation: Invocation, reply: oneshot::Sender<Reply>) {
+        let fault = self.faults.take();
+        if fault == Some(FaultKind::Throttle) {
+            self.counts.throttled += 1;
+            // A caller that has left needs no reply.
+            let _ = reply.send(Reply::Throttled);
+            return;
+        }
+        let (id, deadline) = (invocation.id, invocation.deadline);
+        self.open.insert(id, Open { invocation, fault, reply });
+        self.pool.handle_invoke(now, id, deadline);
+    }
+
+    fn handle_next(&mut self, now: Instant, process: ProcessId, asking: oneshot::Sender<Invocation>) {
+        if let Some(slot) = self.processes.get_mut(&process) {
+            slot.asking = Some(asking);
+            self.pool.handle_next(now, process);
+        }
+    }
+
+    fn claim(&mut self, process: ProcessId, invocation: InvocationId) -> Claim {
+        if !self.runs(process, invocation) {
+            return Claim::Unknown;
+        }
+        match self.open.get(&invocation).map(|open| open.fault) {
+            None => Claim::Unknown,
+            Some(Some(FaultKind::Hang)) => Claim::Discard,
+            Some(fault) => self.open.remove(&invocation).map_or(Claim::Unknown, |open| match fault {
+                Some(FaultKind::CrashMidStream) => Claim::CallerThenCrash(open.reply),
+                _ => Claim::Caller(open.reply),
+            }),
+        }
+    }
+
+    fn handle_failed(&mut self, process: ProcessId, invocation: InvocationId, error: FunctionError) -> bool {
+        let known = self.runs(process, invocation);
+        if known {
+            self.reply(invocation, Reply::Error(error));
+            self.pool.handle_responded(process, invocation);
+        }
+        known
+    }
+
+    fn runs(&self, process: ProcessId, invocation: InvocationId) -> bool {
+        let state = self.pool.process(process);
+        matches!(state, Some(ProcessState::Busy { invocation: running, .. }) if *running == invocation)
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Start(process) => self.start(process),
+            Action::Deliver(process, invocation) => self.deliver(process, invocation),
+            Action::Kill(process) => self.kill(process),
+            Action::End(invocation, Ending::Throttled) => {
+                self.counts.throttled += 1;
+                self.reply(invocation, Reply::Throttled);
+            }
+            Action::End(invocation, ending) => {
+                self.reply(invocation, Reply::Error(FunctionError::ended(invocation, ending)));
+            }
+        }
+    }
+
+    fn start(&mut self, process: ProcessId) {
+        self.counts.starts += 1;
+        match FunctionProcess::start(&self.program, process, self.function.clone()) {
+            Ok(started) => {
+                self.processes.insert(process, Slot { process: started, asking: None, invocations: 0 });
+            }
+            Err(error) => {
+                tracing::error!(function = self.program.name, error = %error, "a function process cannot be started");
+                self.pool.handle_exit(Instant::now(), process);
+            }
+        }
+    }
+
+    fn deliver(&mut self, process: ProcessId, invocation: InvocationId) {
+        let Some(slot) = self.processes.get_mut(&process) else { return };
+        slot.invocations += 1;
+        let asking = slot.asking.take();
+        let delivered = match (self.open.get(&invocation), asking) {
+            (Some(open), Some(asking)) if open.fault != Some(FaultKind::Crash) => {
+                asking.send(open.invocation.clone()).is_ok()
+            }
+            _ => false,
+        };
+        if !delivered {
+            // A fault wants it, or the process stopped listening without ending. Its exit ends the invocation.
+            self.kill(process);
+        }
+    }
+
+    /// Kills the process; [`Input::Exited`] follows.
+    fn kill(&mut self, process: ProcessId) {
+        if let Some(slot) = self.processes.get_mut(&process) {
+            slot.process.kill();
+        }
+    }
+
+    fn reply(&mut self, invocation: InvocationId, reply: Reply) {
+        if let Some(open) = self.open.remove(&invocation) {
+            // A caller that has left needs no reply.
+            let _ = open.reply.send(reply);
+        }
+    }
+
+    fn forget_unless_running(&mut self, invocation: InvocationId) {
+        if !self.pool.is_running(invocation) {
+            self.open.remove(&invocation);
+        }
+    }
+
+    fn status(&self) -> FunctionStatus {
+        let processes = self.pool.processes().filter_map(|(process, state)| {
+            let slot = self.processes.get(&process)?;
+            Some(ProcessStatus::new(slot.process.pid(), state, slot.invocations))
+        });
+        FunctionStatus {
+            limit: self.limits.most,
+            starts: self.counts.starts,
+            ended: self.counts.ended,
+            throttled: self.counts.throttled,
+            waiting: self.pool.waiting(),
+            processes: processes.collect(),
+        }
+    }
+}
+
+async fn sleep_until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
