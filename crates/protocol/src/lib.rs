@@ -6,11 +6,13 @@
 //! nodes and functions say.
 
 pub mod bus;
+pub mod codes;
 pub mod convert;
 pub mod function;
 mod redact;
 pub mod wire;
 
+pub use codes::{CloseCode, ComeBack};
 pub use convert::{decode_event, encode_event, event_for};
 pub use wire::{DecodeError, EncodeError, Subprotocol};
 
