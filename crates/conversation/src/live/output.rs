@@ -1,0 +1,69 @@
+//! What a conversation wants its driver to do.
+
+use std::sync::Arc;
+
+use crate::decide::Refusal;
+use crate::event::Event;
+use crate::id::{Millis, Seq};
+use crate::turn::{Invocation, TurnText};
+
+/// Names one command of one connection until it has its reply. Made by the driver.
+pub type CommandKey = u64;
+
+/// What the driver is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Append `event` at its seq, with this due mark; then call [`Live::handle_appended`], [`Live::handle_conflict`] or
+    /// [`Live::handle_append_failed`].
+    Append {
+        /// The event.
+        event: Arc<Event>,
+        /// The conversation's place in the due index from then on.
+        due: Option<Millis>,
+    },
+    /// Read the log after this seq; then call [`Live::handle_read`] or [`Live::handle_read_failed`].
+    Read {
+        /// The last seq known here.
+        after: Seq,
+    },
+    /// Tell a connection what became of its command.
+    Reply {
+        /// Which command.
+        to: CommandKey,
+        /// What became of it.
+        reply: Reply,
+    },
+    /// Tell the other nodes.
+    Publish(Notice),
+    /// Invoke the function `ai`; feed [`Live::handle_delta`] and, once, [`Live::handle_outcome`].
+    Invoke(Invocation),
+    /// The run is no longer wanted; its inputs are ignored from now on.
+    Cancel {
+        /// Which.
+        run: u32,
+    },
+    /// Invoke the function `routing`; then call [`Live::handle_routed`].
+    Route,
+    /// Connections have something to pull.
+    Wake,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// It is in the log at this seq; 0: there was nothing to do.
+    Acked(Seq),
+    /// It was refused; come back after so many milliseconds (0: not by itself).
+    Refused(Refusal, Millis),
+}
+
+/// What goes over the bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// An event was stored.
+    Event(Arc<Event>),
+    /// A turn has started here, or goes on.
+    Turn(TurnText),
+    /// Who runs the open turn? It answers with the text so far.
+    AskTurn,
+}

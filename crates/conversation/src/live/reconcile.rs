@@ -1,0 +1,102 @@
+//! What the log asks for against what is under way: level-triggered, so nothing depends on an input having been seen.
+
+use super::{Intent, Live, Notice, Output, Step};
+use crate::event::Assignee;
+use crate::id::Millis;
+use crate::turn::{Outcome, Phase};
+
+impl Live {
+    /// Compares what the log asks for with what is under way.
+    pub(super) fn reconcile(&mut self, now: Millis) {
+        let open = self.state.open_turn();
+        if self.elsewhere.as_ref().is_some_and(|there| open.is_none() || there.turn <= self.state.answered()) {
+            self.elsewhere = None;
+        }
+        if let Some(turn) = &self.turn {
+            let over = open.is_none() || turn.turn <= self.state.answered();
+            let outdated = turn.phase == Phase::Waiting && open.is_some_and(|open| open > turn.turn);
+            if !over && !outdated {
+                return;
+            }
+            if turn.phase != Phase::Ending {
+                self.outputs.push_back(Output::Cancel { run: turn.run });
+            }
+            self.turn = None;
+            self.wake = true;
+            // Whoever ran the turn before runs the one that waited for it.
+            self.may_act_at = Some(now);
+        }
+        if !self.is_owed() {
+            if !self.routing {
+                self.may_act_at = None;
+            }
+            return;
+        }
+        let may_act = self.may_act_at.is_some_and(|at| at <= now);
+        if may_act && self.loaded && self.retry.is_none() && self.violation.is_none() && !self.stale {
+            match open {
+                Some(turn) => self.start_turn(now, turn),
+                None if !self.routing => {
+                    self.routing = true;
+                    self.outputs.push_back(Output::Route);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// A due time came and this node has claimed it: whatever is missing is now its business.
+    pub fn handle_due(&mut self, now: Millis) {
+        if self.runner_until().is_none_or(|until| until <= now) {
+            self.elsewhere = None;
+            self.may_act_at = Some(now);
+        }
+        self.stale = true;
+        self.advance(now);
+    }
+
+    /// Routing said who takes the conversation; if it failed, the queue does, where people will see it.
+    pub fn handle_routed(&mut self, now: Millis, to: Option<Assignee>) {
+        self.routing = false;
+        self.waiting.push_back(Intent::Assign { to: to.unwrap_or(Assignee::Queue) });
+        self.advance(now);
+    }
+
+    /// The time that [`Live::poll_timeout`] named has come.
+    pub fn handle_timeout(&mut self, now: Millis) {
+        let overdue = self.turn.as_ref().filter(|turn| turn.phase != Phase::Ending && now >= self.turn_ends_at(turn));
+        if let Some(run) = overdue.map(|turn| turn.run).filter(|_| !broken!(self.policy, WaitForever)) {
+            self.outputs.push_back(Output::Cancel { run });
+            self.end_turn(run, Outcome::Failure);
+        }
+        if self.elsewhere.as_ref().is_some_and(|there| there.until <= now) {
+            self.elsewhere = None;
+            self.wake = true;
+        }
+        self.advance(now);
+    }
+
+    /// When to call [`Live::handle_timeout`], if at all. May lie in the past.
+    pub fn poll_timeout(&self) -> Option<Millis> {
+        let turn = self.turn.as_ref().filter(|turn| turn.phase != Phase::Ending).map(|turn| self.turn_ends_at(turn));
+        let there = self.elsewhere.as_ref().map(|there| there.until);
+        // While the store works, or after a violation, these two wait for something else than time.
+        let can_act = matches!(self.step, Step::Idle) && self.violation.is_none();
+        let retry = self.retry.map(|(_, at)| at).filter(|_| can_act);
+        let owed = can_act && self.retry.is_none() && self.is_owed() && self.turn.is_none() && !self.routing;
+        let act = self.may_act_at.filter(|_| owed);
+        [turn, there, act, retry].into_iter().flatten().min()
+    }
+
+    pub(super) fn is_owed(&self) -> bool {
+        self.state.open_turn().is_some() || self.state.wants_assignment()
+    }
+
+    /// After loading: an open turn may be running elsewhere.
+    pub(super) fn ask_for_runner(&mut self, now: Millis) {
+        if self.is_owed() && self.may_act_at.is_none() {
+            self.may_act_at = Some(now + self.policy.patience);
+            self.outputs.push_back(Output::Publish(Notice::AskTurn));
+        }
+    }
+}

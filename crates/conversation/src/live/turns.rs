@@ -1,0 +1,151 @@
+//! The running turn: what the function writes, what other nodes say of theirs, and what ends it.
+
+use super::{CommandKey, Intent, Live, Notice, Output, Step};
+use crate::decide::{Answer, Command};
+use crate::event::AnswerEnd;
+use crate::id::{Millis, Seq};
+use crate::turn::{Elsewhere, Invocation, Outcome, Phase, Turn, TurnText, fallback_answer, run_number};
+
+impl Live {
+    /// The function wrote a piece.
+    pub fn handle_delta(&mut self, now: Millis, run: u32, piece: &str) {
+        let max_bytes = self.policy.max_answer_bytes;
+        let Some(turn) = self.running(run).filter(|_| !piece.is_empty()) else { return };
+        let offset = turn.text.len();
+        let fits = turn.push(piece, max_bytes);
+        let text = turn.text_from(offset);
+        self.outputs.push_back(Output::Publish(Notice::Turn(text)));
+        self.wake = true;
+        if !fits {
+            self.end_turn(run, Outcome::Failure);
+            self.outputs.push_back(Output::Cancel { run });
+        }
+        self.advance(now);
+    }
+
+    /// The run is over.
+    pub fn handle_outcome(&mut self, now: Millis, run: u32, outcome: Outcome) {
+        if outcome == Outcome::Failure && broken!(self.policy, WaitForever) {
+            return;
+        }
+        self.end_turn(run, outcome);
+        self.advance(now);
+    }
+
+    /// The bus says how far another node's turn is.
+    pub fn handle_heard_turn(&mut self, now: Millis, heard: &TurnText) {
+        if heard.turn <= self.state.answered() || self.turn.is_some() {
+            return;
+        }
+        let until = heard.deadline + self.policy.turn_grace;
+        let there = self.elsewhere.get_or_insert_with(|| Elsewhere {
+            turn: heard.turn,
+            run: heard.run,
+            text: String::new(),
+            until,
+        });
+        there.until = until;
+        if !there.hear(heard) {
+            self.outputs.push_back(Output::Publish(Notice::AskTurn));
+        }
+        if self.may_act_at.is_some() {
+            self.may_act_at = Some(until);
+        }
+        self.wake = true;
+        self.advance(now);
+    }
+
+    /// Another node asks who runs the open turn.
+    pub fn handle_ask_turn(&mut self) {
+        if let Some(turn) = self.turn.as_ref().filter(|turn| turn.phase != Phase::Ending) {
+            self.outputs.push_back(Output::Publish(Notice::Turn(turn.text_from(0))));
+        }
+    }
+
+    /// The answer being written: turn, run, text so far.
+    pub(crate) fn written(&self) -> Option<(Seq, u32, &str)> {
+        let here = self.turn.as_ref().map(|turn| (turn.turn, turn.run, turn.text.as_str()));
+        here.or_else(|| self.elsewhere.as_ref().map(|there| (there.turn, there.run, there.text.as_str())))
+    }
+
+    pub(super) fn stop(&mut self, key: CommandKey, turn: Seq) {
+        let is_open = self.state.open_turn().is_some_and(|open| turn > self.state.answered() && turn <= open);
+        let here = self.turn.as_mut().filter(|running| is_open && running.phase != Phase::Ending);
+        let Some(running) = here else {
+            return self.waiting.push_back(Intent::Command { key, command: Command::Stop { turn } });
+        };
+        running.phase = Phase::Ending;
+        // Stop for a message that waits behind the running answer means both.
+        let answer = Answer { turn: turn.max(running.turn), ..stopped(running) };
+        let run = running.run;
+        self.outputs.push_back(Output::Cancel { run });
+        self.waiting.push_back(Intent::Answer { answer, reply_to: Some(key) });
+    }
+
+    /// Before a handover or a close: what the visitor has read of an answer stays in the log.
+    pub(super) fn keep_part(&mut self) {
+        let Some(turn) = self.turn.as_mut().filter(|t| t.phase == Phase::Streaming) else { return };
+        turn.phase = Phase::Ending;
+        let (run, answer) = (turn.run, stopped(turn));
+        self.outputs.push_back(Output::Cancel { run });
+        self.waiting.push_back(Intent::Answer { answer, reply_to: None });
+    }
+
+    pub(super) fn end_turn(&mut self, run: u32, outcome: Outcome) {
+        let Some(turn) = self.turn.as_mut().filter(|turn| turn.run == run && turn.phase != Phase::Ending) else {
+            return;
+        };
+        turn.phase = Phase::Ending;
+        let intent = match outcome {
+            Outcome::Handover => Intent::GiveAway { turn: turn.turn },
+            Outcome::Answer { text, end, offer_person }
+                if !text.is_empty() && text.len() <= self.policy.max_answer_bytes =>
+            {
+                let answer = Answer { turn: turn.turn, text, end, offer_person };
+                Intent::Answer { answer, reply_to: None }
+            }
+            // An empty answer would be silence, and one over the bound is not what was streamed.
+            Outcome::Answer { .. } | Outcome::Failure => {
+                let question = self.window.visitor_text(turn.turn).unwrap_or_default();
+                Intent::Answer { answer: turn.failure_answer(&self.policy, question), reply_to: None }
+            }
+        };
+        self.waiting.push_back(intent);
+    }
+
+    pub(super) fn start_turn(&mut self, now: Millis, turn: Seq) {
+        if !matches!(self.step, Step::Idle) {
+            return; // What is being appended may change what is to be answered; the log is looked at again after it.
+        }
+        if now > self.state.newest_message_at() + self.policy.give_up_after {
+            let question = self.window.visitor_text(turn).unwrap_or_default();
+            let answer = fallback_answer(turn, &self.policy, question);
+            return self.decide(now, Intent::Answer { answer, reply_to: None });
+        }
+        let run = run_number(now, self.last_run);
+        self.last_run = run;
+        self.elsewhere = None;
+        let deadline = now + self.policy.turn_deadline;
+        let started = Turn { turn, run, text: String::new(), deadline, phase: Phase::Waiting };
+        self.outputs.push_back(Output::Publish(Notice::Turn(started.text_from(0))));
+        self.turn = Some(started);
+        let lines = self.window.lines(self.state.answered());
+        self.outputs.push_back(Output::Invoke(Invocation { turn, run, lines, deadline }));
+    }
+
+    fn running(&mut self, run: u32) -> Option<&mut Turn> {
+        self.turn.as_mut().filter(|turn| turn.run == run && turn.phase != Phase::Ending)
+    }
+
+    pub(super) fn runner_until(&self) -> Option<Millis> {
+        self.elsewhere.as_ref().map(|there| there.until)
+    }
+
+    pub(super) fn turn_ends_at(&self, turn: &Turn) -> Millis {
+        turn.deadline + self.policy.turn_grace
+    }
+}
+
+fn stopped(turn: &Turn) -> Answer {
+    Answer { turn: turn.turn, text: turn.text.as_str().into(), end: AnswerEnd::Stopped, offer_person: false }
+}
