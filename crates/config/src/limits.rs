@@ -31,8 +31,8 @@ section! {
         connections_per_visitor: usize = count(10, 1..=10_000);
         /// Connections that an address may hold at once, on one node. Whole offices may share one.
         connections_per_address: usize = count(500, 1..=1_000_000);
-        /// Visitors and addresses that a node keeps count of, each. Beyond it, one not yet counted is refused until
-        /// others have been idle long enough to be forgotten.
+        /// Visitors and addresses that each rate above is kept for, one by one. Beyond it they share the rates in groups,
+        /// until enough of them have been idle.
         max_tracked: usize = count(200_000, 1_000..=10_000_000);
         /// Events of one conversation. A full one can only be closed.
         events_per_conversation: u32 = count(10_000, 10..=1_000_000);

@@ -162,6 +162,8 @@ section! {
         required: bool = switch(false);
         /// The keys that verify it. At most 4, so that a forged one stays cheap to refuse.
         keys: Vec<IdentityKey> = unset();
+        /// What `aud` must name. Where it is not set, `aud` is passed over. Set it if the key also signs other tokens.
+        audience: Option<String> = unset();
         /// The longest time that may be left until an identity expires, in seconds.
         max_lifetime_seconds: u64 = count(86_400, 60..=31_536_000);
     }

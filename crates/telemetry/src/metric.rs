@@ -12,9 +12,10 @@ pub struct MetricsError(#[from] prometheus::Error);
 pub struct Family(IntCounterVec);
 
 impl Family {
-    /// Counts one more of `value`.
-    pub fn count(&self, value: &'static str) {
-        self.0.with_label_values(&[value]).inc();
+    /// The counter of `value`.
+    #[must_use]
+    pub fn with(&self, value: &'static str) -> IntCounter {
+        self.0.with_label_values(&[value])
     }
 }
 

@@ -149,9 +149,9 @@ mod tests {
     fn what_was_counted_is_on_the_page_under_the_nodes_name() {
         let metrics = NodeMetrics::new("node-1").unwrap();
         metrics.sessions.add(3);
-        metrics.refusals.count("rate_limited");
-        metrics.refusals.count("rate_limited");
-        metrics.turns.count("complete");
+        metrics.refusals.with("rate_limited").inc();
+        metrics.refusals.with("rate_limited").inc();
+        metrics.turns.with("complete").inc();
         metrics.ai_response.observe(1_234.0);
 
         expect![[r#"
