@@ -4,13 +4,16 @@
 //! that ends without an outcome line means that the function died. Where a chunk of the body ends means nothing; read it
 //! with [`Lines`].
 //!
+//! A function that streams under Lambda's runtime starts its body with a metadata prelude: a JSON object and eight NUL
+//! bytes. Function URLs take it off; InvokeWithResponseStream does not. [`Lines`] skips it where it is there.
+//!
 //! Readers ignore fields they do not know, so that nodes and functions can be replaced one after the other.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// The longest text of an answer, in UTF-8 bytes. About 8,000 tokens of English; the widget shows no longer one.
-pub const MAX_ANSWER_BYTES: usize = 32 * 1024;
+/// The longest text of an answer, in UTF-8 bytes, whatever the configuration allows (`turn.max_answer_bytes`).
+pub const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
 /// The longest text of one delta line, in UTF-8 bytes. A longer piece is sent as several.
 pub const MAX_DELTA_BYTES: usize = 4 * 1024;
@@ -278,6 +281,8 @@ impl Lines {
             if line.len() > self.max_line_bytes {
                 return Err(LineError::TooLong { max_line_bytes: self.max_line_bytes });
             }
+            // JSON never holds a bare NUL: all before the last one is the prelude.
+            let line = line.rsplit(|byte| *byte == 0).next().unwrap_or(line);
             if !line.trim_ascii().is_empty() {
                 return Ok(Some(serde_json::from_slice(line)?));
             }
@@ -403,6 +408,15 @@ mod tests {
             assert_eq!(read, lines, "chunks of {size}");
             assert!(!reader.is_partial());
         }
+    }
+
+    #[test]
+    fn the_prelude_of_a_streamed_lambda_response_is_skipped() {
+        let mut reader = Lines::default();
+        reader.handle_chunk(b"{\"statusCode\":200,\"headers\":{},\"cookies\":[]}\0\0\0\0");
+        assert_eq!(reader.poll_line::<AiLine>().unwrap(), None);
+        reader.handle_chunk(b"\0\0\0\0{\"delta\":\"a\"}\n");
+        assert_eq!(reader.poll_line().unwrap(), Some(AiLine::Delta("a".into())));
     }
 
     #[test]

@@ -1,0 +1,127 @@
+//! The port to a language model: messages in, a stream of pieces out.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::Stream;
+use protocol::function::FailureReason;
+
+use crate::prompt::Prompt;
+
+/// A language model.
+pub trait Model: Send + Sync {
+    /// Answers `prompt`, piece by piece. Nothing is done before the stream is polled, and dropping it ends the work, also
+    /// at the model's server.
+    ///
+    /// The stream ends after [`Piece::End`], [`Piece::Handover`] or an error. Failed attempts are repeated inside, but only
+    /// while the server has sent nothing of an answer, and none begins after `prompt.try_until`. The clocks for the first
+    /// token, the gap between tokens and the whole turn belong to the caller.
+    fn answer(&self, prompt: Prompt) -> Pieces;
+
+    /// What to call it in logs.
+    fn name(&self) -> &str;
+}
+
+/// What a model says, as it comes.
+pub type Pieces = Pin<Box<dyn Stream<Item = Result<Piece, ModelError>> + Send>>;
+
+/// A part of what a model says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// The next part of the text; never empty.
+    Text(String),
+    /// A button that asks for a person should be shown beside the answer.
+    OfferPerson,
+    /// A person should take over. Nothing follows.
+    Handover,
+    /// What the server says the turn cost.
+    Usage(Usage),
+    /// The answer is over. Nothing follows.
+    End(End),
+}
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The model had said all.
+    Complete,
+    /// The model was cut off: the limit of tokens, or the server's filter of contents.
+    Cut,
+}
+
+/// Tokens, as the model's server counted them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// Tokens of the answer.
+    pub completion_tokens: u64,
+}
+
+/// Why a model gave no answer, or not all of it. Says nothing of what the visitor or the model wrote.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// No connection, or it broke.
+    #[error("the model's server cannot be reached: {0}")]
+    Unreachable(String),
+    /// The server does not accept the request: key, model name, or contents.
+    #[error("the model's server refused the request: {0}")]
+    Refused(String),
+    /// The server has a fault of its own, or too much to do.
+    #[error("the model's server is not available: {detail}")]
+    Unavailable {
+        /// Status and code.
+        detail: String,
+        /// When the server wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// Too many requests or tokens per minute.
+    #[error("the model's rate limit is reached: {detail}")]
+    RateLimited {
+        /// Status and code.
+        detail: String,
+        /// When the server wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// The account has no quota left. Waiting does not help.
+    #[error("the model's quota is used up: {0}")]
+    QuotaUsedUp(String),
+    /// The server sent something that is no answer.
+    #[error("the model's server sent something that is no answer: {0}")]
+    Invalid(String),
+    /// A clock of the turn ran out.
+    #[error("the model took too long: {0}")]
+    TimedOut(&'static str),
+    /// A fault of this program.
+    #[error("fault in the function: {0}")]
+    Internal(&'static str),
+}
+
+impl ModelError {
+    /// The reason as it is said on the wire.
+    pub fn reason(&self) -> FailureReason {
+        match self {
+            Self::Unreachable(_) => FailureReason::ModelUnreachable,
+            Self::Refused(_) => FailureReason::ModelRefused,
+            Self::Unavailable { .. } | Self::RateLimited { .. } | Self::QuotaUsedUp(_) => {
+                FailureReason::ModelOverloaded
+            }
+            Self::Invalid(_) => FailureReason::ModelInvalid,
+            Self::TimedOut(_) => FailureReason::ModelTimeout,
+            Self::Internal(_) => FailureReason::Internal,
+        }
+    }
+
+    /// Whether the same request may succeed a little later.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Unavailable { .. } | Self::RateLimited { .. })
+    }
+
+    /// When the server wants to be asked again, if it said so.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { retry_after, .. } | Self::RateLimited { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
