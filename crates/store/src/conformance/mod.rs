@@ -1,0 +1,160 @@
+//! One suite for every implementation of [`Store`]: what the port promises, tried out.
+//!
+//! ```ignore
+//! store::store_conformance!(open_an_empty_store);
+//! ```
+//!
+//! makes one test of each case. `open_an_empty_store` is an async function without arguments that returns a [`Fixture`].
+
+// This is test code that several crates' tests share.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod budget;
+mod due;
+mod log;
+mod records;
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use conversation::{Body, ConversationId, Event, MessageId, Millis, Seq};
+
+pub use budget::*;
+pub use due::*;
+pub use log::*;
+pub use records::*;
+
+use crate::{Append, Appended, BoxFuture, Key, Put, PutOutcome, Store, Version};
+
+/// A store for one case, empty when the case begins.
+pub trait Fixture: Send + Sync {
+    /// The store.
+    fn store(&self) -> Arc<dyn Store>;
+
+    /// Closes the store, which nobody else holds any more, and opens it again. `false`: it keeps nothing.
+    fn reopen(&mut self) -> BoxFuture<'_, bool>;
+}
+
+/// Makes a test of every case, each with a fixture of its own.
+#[macro_export]
+macro_rules! store_conformance {
+    ($make:path) => {
+        $crate::store_conformance! { @cases $make;
+            a_new_log_is_empty
+            what_was_appended_is_read_in_order
+            a_seq_that_is_taken_is_a_conflict_and_changes_nothing
+            a_seq_ahead_of_the_log_is_a_conflict
+            a_log_is_read_in_pages
+            a_page_is_bounded_by_bytes_and_never_the_end_by_mistake
+            an_event_that_is_too_large_is_refused
+            of_64_writers_at_one_seq_one_wins
+            of_64_writers_who_fold_again_each_is_stored_once
+            many_conversations_do_not_mix
+            a_log_survives_reopening
+            a_conversation_is_due_as_its_newest_event_says
+            a_conflict_leaves_the_due_time_alone
+            a_due_time_is_moved_only_by_who_knows_the_head
+            the_most_overdue_is_claimed_first
+            what_is_claimed_is_due_again_at_the_end_of_the_claim
+            each_due_conversation_is_claimed_by_one_of_16
+            a_claim_into_the_past_is_refused
+            due_times_survive_reopening
+            a_record_is_what_was_put_last
+            a_record_is_made_once
+            a_stale_version_is_a_conflict
+            of_64_counters_none_loses_a_step
+            versions_only_grow
+            a_record_expires_at_its_time
+            a_deleted_record_is_gone
+            an_index_is_listed_in_order
+            an_index_is_listed_in_pages
+            an_index_follows_its_records
+            indexes_do_not_mix
+            an_index_of_another_owner_is_refused
+            a_value_that_is_too_large_is_refused
+            records_survive_reopening
+            a_full_bucket_gives_its_burst_at_once
+            who_comes_later_waits_longer
+            a_bucket_refills_steadily_and_never_above_its_burst
+            of_64_who_reserve_at_once_none_shares_a_place
+            what_is_given_back_shortens_the_wait
+            what_the_owner_says_is_left_pulls_the_level_down_never_up
+            a_clock_that_is_behind_gains_nothing
+            buckets_do_not_mix
+            a_store_that_works_is_ready
+        }
+    };
+    (@cases $make:path; $($case:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let mut fixture = $make().await;
+                $crate::conformance::$case(&mut fixture).await;
+            }
+        )*
+    };
+}
+
+pub async fn a_store_that_works_is_ready(fixture: &mut impl Fixture) {
+    assert_eq!(fixture.store().ready().await, Ok(()));
+}
+
+/// A moment from which cases count.
+const T0: Millis = 1_790_000_000_000;
+
+fn conversation(ordinal: u32) -> ConversationId {
+    ConversationId::new("shop", "visitor", ordinal).unwrap()
+}
+
+/// An event that says `text`.
+fn event(seq: Seq, text: &str) -> Event {
+    let id = MessageId([seq as u8; 16]);
+    Event { seq, at: T0 + Millis::from(seq), body: Body::VisitorMessage { id, text: text.into() } }
+}
+
+async fn append(store: &dyn Store, conversation: &ConversationId, event: &Event, due: Option<Millis>) -> Appended {
+    store.append_at(Append { conversation, event, due }).await.unwrap()
+}
+
+/// Appends `text` after the head.
+async fn say(store: &dyn Store, conversation: &ConversationId, text: &str, due: Option<Millis>) -> Event {
+    let seq = store.head(conversation).await.unwrap() + 1;
+    let event = event(seq, text);
+    assert_eq!(append(store, conversation, &event, due).await, Appended::Stored);
+    event
+}
+
+/// The whole log, page by page.
+async fn log(store: &dyn Store, conversation: &ConversationId) -> Vec<Event> {
+    let mut log = Vec::new();
+    loop {
+        let after = log.last().map_or(0, |event: &Event| event.seq);
+        let page = store.read(conversation, after, 100).await.unwrap();
+        if page.is_empty() {
+            return log;
+        }
+        log.extend(page);
+    }
+}
+
+fn key(name: &str) -> Key {
+    Key::new("shop", "thing", &[name]).unwrap()
+}
+
+/// A put at [`T0`] of a record that is listed nowhere and does not expire.
+fn put<'a>(key: &'a Key, expected: Option<Version>, value: &str) -> Put<'a> {
+    let value = Bytes::copy_from_slice(value.as_bytes());
+    Put { key, expected, value, expires_at: None, listing: None, now: T0 }
+}
+
+async fn stored(store: &dyn Store, put: Put<'_>) -> Version {
+    match store.put(put).await.unwrap() {
+        PutOutcome::Stored(version) => version,
+        PutOutcome::Conflict => panic!("the record is not as expected"),
+    }
+}
+
+fn per_minute(amount: u64) -> NonZeroU64 {
+    NonZeroU64::new(amount).unwrap()
+}
