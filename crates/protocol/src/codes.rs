@@ -17,7 +17,7 @@ pub struct ErrorRow {
     pub means: &'static str,
     /// What the client does.
     pub client: &'static str,
-    /// With what the connection is closed right after, when the error concerns the connection (its id is empty).
+    /// With what the connection is closed right after, where the error ends it.
     pub closes: Option<CloseCode>,
 }
 
@@ -227,6 +227,18 @@ pub enum ComeBack {
     Never,
 }
 
+impl ComeBack {
+    /// What the client does, in the document's words.
+    pub fn advice(self) -> &'static str {
+        match self {
+            ComeBack::Later => "Comes back by itself, with backoff.",
+            ComeBack::WithoutToken => "Drops the token and comes back at once; if that is refused too, with backoff.",
+            ComeBack::WithNewIdentity => "Comes back when the page has given a new identity.",
+            ComeBack::Never => "Does not come back.",
+        }
+    }
+}
+
 /// What a close code means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CloseRow {
@@ -262,7 +274,7 @@ impl CloseCode {
     /// What it means.
     pub fn row(self) -> CloseRow {
         let (name, means) = match self {
-            CloseCode::Draining => ("draining", "The node stops. GoAway said when to come back."),
+            CloseCode::Draining => ("draining", "The node stops. GoAway said when to come back; that time takes the place of the backoff."),
             CloseCode::SlowReader => ("slow_reader", "The client did not read what was sent. It catches up by seq."),
             CloseCode::SilentPeer => ("silent_peer", "Nothing came from the client, not even an answer to a ping."),
             CloseCode::HelloTimeout => ("hello_timeout", "No Hello came in time."),
