@@ -274,7 +274,9 @@ impl CloseCode {
     /// What it means.
     pub fn row(self) -> CloseRow {
         let (name, means) = match self {
-            CloseCode::Draining => ("draining", "The node stops. GoAway said when to come back; that time takes the place of the backoff."),
+            CloseCode::Draining => {
+                ("draining", "The node stops. GoAway said when to come back; that time takes the place of the backoff.")
+            }
             CloseCode::SlowReader => ("slow_reader", "The client did not read what was sent. It catches up by seq."),
             CloseCode::SilentPeer => ("silent_peer", "Nothing came from the client, not even an answer to a ping."),
             CloseCode::HelloTimeout => ("hello_timeout", "No Hello came in time."),
