@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use crate::function::Caller;
 use crate::pool::{Ending, InvocationId};
 
-/// How long a function may run when its payload names no earlier moment.
-pub const LONGEST_RUN: Duration = Duration::from_secs(120);
+/// How long a function may run when its payload names no earlier moment: Lambda's longest.
+pub const LONGEST_RUN: Duration = Duration::from_secs(900);
 
 /// How many pieces of a response wait for a caller that reads slowly; then the function waits.
 ///

@@ -1,13 +1,26 @@
-//! Frontdesk on one machine: the node, the functions under a Lambda Runtime API, and a demo site, with one command.
+//! Frontdesk on one machine: the node, the functions under a Lambda Runtime API, and a demo shop, with one command.
+//!
+//! - [`run`] starts everything in order and stops it in the reverse order; [`options`] and [`settings`] say how.
+//! - [`function`] owns one function's processes. [`pool`] decides which process runs which invocation and does no I/O;
+//!   [`process`] starts and ends one; [`runtime_api`] is what a process sees, [`relay`] the way of its response.
+//! - [`invoke_api`] is what a node sees.
+//! - [`node`] keeps the node's process running; [`role`] is what `local-dev` does as its own child.
 
+pub mod demo;
 pub mod fault;
 pub mod function;
 pub mod invocation;
 pub mod invoke_api;
 pub mod listener;
+pub mod node;
+pub mod options;
 pub mod pool;
+pub mod ports;
 pub mod process;
 pub mod relay;
 pub mod role;
+pub mod run;
 pub mod runtime_api;
+pub mod settings;
+pub mod signals;
 pub mod status;

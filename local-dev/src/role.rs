@@ -1,28 +1,86 @@
-//! What a child process of `local-dev` has to do for its parent.
+//! What a child process of `local-dev` is, and what it has to do for its parent.
 
 use std::io::Read;
+use std::process::ExitCode;
 
-/// Ends this process when the parent is gone, for whatever reason: a function has nothing to finish without it.
+use crate::options::Role;
+
+/// Runs one part of Frontdesk until it is told to stop or its parent is gone.
+///
+/// # Errors
+/// The part cannot run; the code says whether its configuration is to blame.
+pub fn run(role: Role) -> Result<(), RoleError> {
+    end_with_parent();
+    match role {
+        Role::Node => multi_thread(node()),
+        Role::Ai => current_thread(async { Ok(()) }),
+        Role::Routing => current_thread(async { Ok(()) }),
+    }
+}
+
+/// Why a part cannot run.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct RoleError {
+    message: String,
+    exit_code: u8,
+}
+
+impl RoleError {
+    fn new(error: &dyn std::fmt::Display, exit_code: u8) -> Self {
+        Self { message: error.to_string(), exit_code }
+    }
+
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.exit_code)
+    }
+}
+
+async fn node() -> Result<(), RoleError> {
+    let config = config::Config::load(None, config::environment())
+        .map_err(|error| RoleError::new(&error, config::EXIT_CODE_BAD_CONFIG))?;
+    telemetry::log::init(&config.log).map_err(|error| RoleError::new(&error, 1))?;
+    let listener =
+        tokio::net::TcpListener::bind(config.node.listen).await.map_err(|error| RoleError::new(&error, 1))?;
+    let router = axum::Router::new().route("/readyz", axum::routing::get(async || "ok"));
+    axum::serve(listener, router)
+        .with_graceful_shutdown(crate::signals::stop())
+        .await
+        .map_err(|error| RoleError::new(&error, 1))
+}
+
+/// Ends this process when the parent is gone, for whatever reason: without it there is nothing to finish.
 ///
 /// The parent holds the other end of standard input and writes nothing to it, so its end comes only with the parent's.
 /// A thread of its own watches it, so that even a function that hangs ends. Programs that were not started with such a
 /// pipe must not call this.
 pub fn end_with_parent() {
     std::thread::spawn(|| {
-        wait_for_parent_to_go();
-        std::process::exit(0);
+        let mut stdin = std::io::stdin().lock();
+        loop {
+            match stdin.read(&mut [0]) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Ok(1..) => {}
+                Ok(0) | Err(_) => std::process::exit(0),
+            }
+        }
     });
 }
 
-/// Returns when the parent is gone. Blocks its thread.
-pub fn wait_for_parent_to_go() {
-    let mut stdin = std::io::stdin().lock();
-    let mut byte = [0];
-    loop {
-        match stdin.read(&mut byte) {
-            Ok(0) => return,
-            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return,
-            Ok(_) | Err(_) => {}
-        }
-    }
+/// Functions run one invocation at a time.
+fn current_thread(part: impl Future<Output = Result<(), RoleError>>) -> Result<(), RoleError> {
+    block_on(tokio::runtime::Builder::new_current_thread(), part)
+}
+
+fn multi_thread(part: impl Future<Output = Result<(), RoleError>>) -> Result<(), RoleError> {
+    block_on(tokio::runtime::Builder::new_multi_thread(), part)
+}
+
+fn block_on(
+    mut builder: tokio::runtime::Builder,
+    part: impl Future<Output = Result<(), RoleError>>,
+) -> Result<(), RoleError> {
+    builder.enable_all().build().map_err(|error| RoleError::new(&error, 1))?.block_on(part)
 }

@@ -158,6 +158,11 @@ pub(crate) fn states(status: &Value) -> Vec<&str> {
 
 /// Kills a process as `kill -9` does.
 pub(crate) fn kill_9(pid: &str) -> Result<()> {
+    signal(pid, rustix::process::Signal::KILL)
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(pid: &str, signal: rustix::process::Signal) -> Result<()> {
     let pid = rustix::process::Pid::from_raw(pid.parse()?).context("a process id is not 0")?;
-    Ok(rustix::process::kill_process(pid, rustix::process::Signal::KILL)?)
+    Ok(rustix::process::kill_process(pid, signal)?)
 }
