@@ -187,7 +187,7 @@ pub struct Ack {
 pub struct Event {
     #[prost(uint32, tag = "1")]
     pub seq: u32,
-    /// Unix milliseconds, by the clock of the node that stored it.
+    /// Unix milliseconds, by the clock of the node that stored it. 0 with `hidden`.
     #[prost(int64, tag = "2")]
     pub at_ms: i64,
     #[prost(oneof = "event::Body", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11")]
@@ -322,7 +322,7 @@ pub struct Error {
     /// For developers, in English: what happened, to what, and what to do.
     #[prost(string, tag = "2")]
     pub message: ::prost::alloc::string::String,
-    /// The id of the command that was refused. Empty: it concerns the connection.
+    /// The id of the command that was refused. Empty: it concerns the connection, a Begin, or an unreadable frame.
     #[prost(bytes = "vec", tag = "3")]
     pub id: ::prost::alloc::vec::Vec<u8>,
     /// When to try again. 0: not by itself.
