@@ -45,8 +45,9 @@ pub(crate) async fn serve(model: Arc<dyn Model>, settings: Arc<Settings>) -> Res
 fn body(payload: Value, deadline_ms: u64, model: Arc<dyn Model>, settings: Arc<Settings>) -> Body {
     let request: AiRequest = match serde_json::from_value(payload) {
         Ok(request) => request,
-        Err(error) => {
-            tracing::warn!(%error, "the request is not of the agreed shape");
+        // The error itself stays out of the log: it may repeat what a visitor wrote.
+        Err(_) => {
+            tracing::warn!("the request is not of the agreed shape, see protocol::function::AiRequest");
             return Box::pin(stream::iter([encoded(&failure(FailureReason::InvalidRequest))]));
         }
     };

@@ -127,3 +127,6 @@ fn outcome(ending: Ending, draft: Draft, offer_person: bool, fallback: impl FnOn
     }
     AiOutcome::Answer(AiAnswer { text: draft.into_text(), interrupted, fallback: false, offer_person })
 }
+
+#[cfg(test)]
+mod tests;

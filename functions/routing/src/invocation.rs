@@ -1,0 +1,45 @@
+//! The edge to Lambda's runtime: an invocation in, one line out, as the function `ai` sends its lines.
+
+use bytes::Bytes;
+use futures_util::stream;
+use lambda_runtime::streaming::Response;
+use lambda_runtime::{LambdaEvent, service_fn};
+use protocol::function::{AiFailure, FailureReason, RoutingLine, RoutingOutcome, RoutingRequest, encode_line};
+use serde_json::Value;
+
+use crate::Error;
+use crate::assignments::assign;
+
+/// The runtime's variables without which it panics.
+const VARIABLES: [&str; 4] = [
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+];
+
+/// Takes invocations until the runtime API is gone.
+pub(crate) async fn serve() -> Result<(), Error> {
+    if let Some(missing) = VARIABLES.iter().find(|variable| std::env::var_os(variable).is_none()) {
+        return Err(Error::NoRuntime(missing));
+    }
+    let serve = service_fn(|event: LambdaEvent<Value>| async move {
+        let line = encode_line(&RoutingLine::Outcome(outcome(event.payload))).map(Bytes::from);
+        Ok::<_, lambda_runtime::Error>(Response::from(stream::iter([line])))
+    });
+    lambda_runtime::run(serve).await.map_err(|error| Error::Runtime(error.to_string()))
+}
+
+fn outcome(payload: Value) -> RoutingOutcome {
+    match serde_json::from_value::<RoutingRequest>(payload) {
+        Ok(request) => {
+            let assignments = assign(&request);
+            tracing::info!(site = request.site, assigned = assignments.len(), "the queue was routed");
+            RoutingOutcome::Assignments(assignments)
+        }
+        Err(_) => {
+            tracing::warn!("the request is not of the agreed shape, see protocol::function::RoutingRequest");
+            RoutingOutcome::Failure(AiFailure { reason: FailureReason::InvalidRequest })
+        }
+    }
+}
