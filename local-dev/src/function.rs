@@ -43,6 +43,7 @@ enum Input {
     Kill(ProcessId),
     Exited(ProcessId),
     Inject(Fault),
+    Settled(oneshot::Sender<()>),
     Status(oneshot::Sender<FunctionStatus>),
     Stop,
 }
@@ -141,6 +142,11 @@ impl Function {
         self.input(Input::Inject(fault));
     }
 
+    /// Waits until a first process asks for an invocation, or has failed to.
+    pub async fn settled(&self) {
+        self.ask(Input::Settled).await;
+    }
+
     /// What the function's processes are doing; `None` once it is stopped.
     pub async fn status(&self) -> Option<FunctionStatus> {
         self.ask(Input::Status).await
@@ -174,6 +180,8 @@ struct Task {
     open: HashMap<InvocationId, Open>,
     faults: Faults,
     counts: Counts,
+    /// Those who wait for the first process. `None`: it has started, or failed to.
+    unsettled: Option<Vec<oneshot::Sender<()>>>,
 }
 
 /// A process as this task sees it.
@@ -201,6 +209,7 @@ impl Task {
             open: HashMap::new(),
             faults: Faults::default(),
             counts: Counts::default(),
+            unsettled: Some(Vec::new()),
         }
     }
 
@@ -242,11 +251,18 @@ impl Task {
             }
             Input::Kill(process) => self.kill(process),
             Input::Exited(process) => {
+                self.unsettled = None;
                 self.processes.remove(&process);
                 self.counts.ended += 1;
                 self.pool.handle_exit(now, process);
             }
             Input::Inject(fault) => self.faults.add(fault),
+            Input::Settled(settled) => {
+                // Where nobody has to wait, the sender is dropped, which tells its receiver as well as sending does.
+                if let Some(unsettled) = &mut self.unsettled {
+                    unsettled.push(settled);
+                }
+            }
             Input::Status(status) => {
                 let _ = status.send(self.status());
             }
@@ -269,6 +285,7 @@ impl Task {
 
     fn handle_next(&mut self, now: Instant, process: ProcessId, asking: oneshot::Sender<Invocation>) {
         if let Some(slot) = self.processes.get_mut(&process) {
+            self.unsettled = None;
             slot.asking = Some(asking);
             self.pool.handle_next(now, process);
         }
@@ -325,6 +342,7 @@ impl Task {
             }
             Err(error) => {
                 tracing::error!(function = self.program.name, error = %error, "a function process cannot be started");
+                self.unsettled = None;
                 self.pool.handle_exit(Instant::now(), process);
             }
         }

@@ -13,8 +13,12 @@ pub fn run(role: Role) -> Result<(), RoleError> {
     end_with_parent();
     match role {
         Role::Node => multi_thread(node()),
-        Role::Ai => current_thread(async { Ok(()) }),
-        Role::Routing => current_thread(async { Ok(()) }),
+        Role::Ai => {
+            current_thread(async { ai::run().await.map_err(|error| RoleError::new(&error, error.exit_code())) })
+        }
+        Role::Routing => {
+            current_thread(async { routing::run().await.map_err(|error| RoleError::new(&error, error.exit_code())) })
+        }
     }
 }
 

@@ -114,7 +114,13 @@ pub async fn run(
     let functions = start_functions(options, executable, &settings);
     let mut stop = std::pin::pin!(stop);
     let node = tokio::select! {
-        node = start_node(options, executable, &settings, addresses.node) => node,
+        node = async {
+            let node = start_node(options, executable, &settings, addresses.node).await;
+            for running in functions.values() {
+                running.function.settled().await;
+            }
+            node
+        } => node,
         () = &mut stop => Ok(None),
     };
     let node = match node {
