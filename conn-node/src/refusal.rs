@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -26,11 +25,10 @@ impl Refusal {
         Self { code, message: message.into(), retry_after_ms: 0 }
     }
 
-    /// A refusal for a while. Clients are told at least 1 ms, because 0 means "not by itself".
+    /// A refusal for a while, in milliseconds.
     #[must_use]
-    pub fn for_a_while(self, wait: Duration) -> Self {
-        let ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
-        Self { retry_after_ms: ms.saturating_add(u32::from(!wait.is_zero() && ms == 0)), ..self }
+    pub fn for_a_while(self, wait_ms: u64) -> Self {
+        Self { retry_after_ms: u32::try_from(wait_ms).unwrap_or(u32::MAX), ..self }
     }
 
     /// The code's name: the same in frames, in JSON, in logs and as a metric's label.
@@ -41,11 +39,11 @@ impl Refusal {
 
     /// As a frame's body, about the command with this id. An empty id means the connection.
     #[must_use]
-    pub fn into_error(self, id: Vec<u8>) -> v1::Error {
+    pub fn into_error(self, id: impl Into<Vec<u8>>) -> v1::Error {
         v1::Error {
             code: self.code.into(),
             message: self.message.into_owned(),
-            id,
+            id: id.into(),
             retry_after_ms: self.retry_after_ms,
         }
     }
@@ -94,17 +92,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_is_never_rounded_to_never() {
-        let refusal = Refusal::new(ErrorCode::RateLimited, "slow down");
-
-        assert_eq!(refusal.clone().for_a_while(Duration::from_micros(3)).retry_after_ms, 1);
-        assert_eq!(refusal.clone().for_a_while(Duration::from_millis(1_500)).retry_after_ms, 1_500);
-        assert_eq!(refusal.for_a_while(Duration::ZERO).retry_after_ms, 0);
-    }
-
-    #[test]
     fn an_http_client_is_told_to_wait_in_whole_seconds_rounded_up() {
-        let refusal = Refusal::new(ErrorCode::RateLimited, "slow down").for_a_while(Duration::from_millis(1_001));
+        let refusal = Refusal::new(ErrorCode::RateLimited, "slow down").for_a_while(1_001);
         let response = refusal.into_response();
 
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);

@@ -4,43 +4,44 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// At most so many seats for each key.
-pub(super) struct Seats<K> {
-    taken: Arc<Mutex<HashMap<K, usize>>>,
+type Taken<K> = Arc<Mutex<HashMap<K, usize>>>;
+
+/// At most so many places for each key.
+pub(super) struct Places<K> {
+    taken: Taken<K>,
     most: usize,
 }
 
-/// One seat, until it is dropped.
+/// One place, until it is dropped.
 #[derive(Debug)]
-pub struct Seat<K: Hash + Eq> {
-    taken: Arc<Mutex<HashMap<K, usize>>>,
+pub(super) struct Place<K: Hash + Eq> {
+    taken: Taken<K>,
     key: K,
 }
 
-impl<K: Hash + Eq + Clone> Seats<K> {
+impl<K: Hash + Eq + Copy> Places<K> {
     pub(super) fn new(most: usize) -> Self {
         Self { taken: Arc::default(), most }
     }
 
-    /// A seat, if there is one left for this key.
-    pub(super) fn take(&self, key: K) -> Option<Seat<K>> {
+    /// A place, if there is one left for this key.
+    pub(super) fn take(&self, key: K) -> Option<Place<K>> {
         let mut taken = lock(&self.taken);
-        let count = taken.entry(key.clone()).or_insert(0);
+        let count = taken.entry(key).or_insert(0);
         if *count >= self.most {
             return None;
         }
         *count += 1;
-        Some(Seat { taken: Arc::clone(&self.taken), key })
+        Some(Place { taken: Arc::clone(&self.taken), key })
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        lock(&self.taken).len()
     }
 }
 
-impl<K: Hash + Eq> Seats<K> {
-    pub(super) fn taken(&self, key: &K) -> usize {
-        lock(&self.taken).get(key).copied().unwrap_or(0)
-    }
-}
-
-impl<K: Hash + Eq> Drop for Seat<K> {
+impl<K: Hash + Eq> Drop for Place<K> {
     fn drop(&mut self) {
         let mut taken = lock(&self.taken);
         if let Some(count) = taken.get_mut(&self.key) {

@@ -1,0 +1,335 @@
+//! One connection after its greeting: commands in, events and deltas out, until somebody leaves.
+//!
+//! A connection has no queue of its own. It is woken when its conversation has changed and pulls what it has not got.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use conversation::{Audience, Command, ConversationId, MessageId, Millis, Piece, Position, Reply};
+use protocol::codes::{self, CloseCode, MAX_BAD_FRAMES};
+use protocol::v1::{self, ErrorCode, client_frame};
+use protocol::{convert, wire};
+use tokio::sync::oneshot;
+
+use crate::clock;
+use crate::closing::Closing;
+use crate::greet::Welcomed;
+use crate::held::{Held, PAGE};
+use crate::node::Node;
+use crate::refusal::Refusal;
+use crate::socket::{Received, SendError, Socket};
+use crate::visitors::{self, VisitorError};
+
+/// Commands of one connection that wait for the store. More are not read from the socket until some are done.
+const MAX_PENDING: usize = 16;
+
+/// Frames over the rate, one after the other, before the connection is closed: a client that does not listen to errors.
+const MAX_FLOODED: u32 = 200;
+
+/// When to try again after the store failed, milliseconds.
+const UNAVAILABLE_WAIT: Millis = 1_000;
+
+/// A command on its way into the log.
+struct Pending {
+    id: Vec<u8>,
+    reply: oneshot::Receiver<Reply>,
+}
+
+/// A welcomed connection.
+pub(crate) struct Connection {
+    node: Arc<Node>,
+    socket: Socket,
+    welcomed: Welcomed,
+    held: Arc<Held>,
+    position: Position,
+    pending: VecDeque<Pending>,
+    heard_at: Instant,
+    bad_frames: u32,
+    flooded: u32,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        socket: Socket,
+        welcomed: Welcomed,
+        held: Arc<Held>,
+        position: Position,
+    ) -> Self {
+        let pending = VecDeque::new();
+        Self { node, socket, welcomed, held, position, pending, heard_at: Instant::now(), bad_frames: 0, flooded: 0 }
+    }
+
+    /// Serves the connection to its end and says why it ended.
+    pub(crate) async fn serve(mut self) -> Closing {
+        let closing = match self.converse().await {
+            Ok(closing) | Err(closing) => closing,
+        };
+        if let Closing::With(code) = closing {
+            Box::pin(self.socket.close(code)).await;
+        }
+        closing
+    }
+
+    async fn converse(&mut self) -> Result<Closing, Closing> {
+        let keepalive = Duration::from_millis(self.node.config.limits.keepalive_ms);
+        // Spread over the interval: connections that came together must not all be pinged together.
+        let first = keepalive.mul_f64(0.5 + 0.5 * rand::random::<f64>());
+        let mut tick = pin!(tokio::time::sleep(first));
+        loop {
+            let held = Arc::clone(&self.held);
+            let mut changed = pin!(held.changed().notified());
+            // From here on no change is missed, also one that comes while the pieces are sent.
+            changed.as_mut().enable();
+            self.deliver().await?;
+            if self.node.drain.is_draining() && self.may_leave() {
+                return Ok(Box::pin(self.go_away()).await);
+            }
+            tokio::select! {
+                received = self.socket.receive(), if self.pending.len() < MAX_PENDING => self.handle(received).await?,
+                reply = next_reply(&mut self.pending) => self.answer(reply).await?,
+                () = changed => {}
+                () = &mut tick => {
+                    Box::pin(self.keep_alive()).await?;
+                    tick.as_mut().reset(tokio::time::Instant::now() + keepalive);
+                }
+            }
+        }
+    }
+
+    /// Sends everything that this connection has not got.
+    async fn deliver(&mut self) -> Result<(), Closing> {
+        let mut fed = 0;
+        while let Some(piece) = self.held.next_piece(&mut self.position, Audience::Visitor) {
+            fed += match piece {
+                Piece::History(_) => Box::pin(self.deliver_history()).await?,
+                piece => self.feed(piece).await?,
+            };
+        }
+        if fed > 0 {
+            self.socket.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn feed(&mut self, piece: Piece) -> Result<usize, SendError> {
+        let bytes = match piece {
+            Piece::Event(event) => self.socket.feed(convert::event_for(&event, Audience::Visitor)).await?,
+            Piece::Hidden(seq) => {
+                let body = Some(v1::event::Body::Hidden(v1::Hidden {}));
+                self.socket.feed(v1::Event { seq, at_ms: 0, body }).await?
+            }
+            Piece::Delta { turn, run, offset, text } => {
+                let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+                self.socket.feed_delta(turn, run, offset, &text).await?
+            }
+            Piece::History(_) => 0,
+        };
+        self.node.metrics.frames_sent.inc();
+        self.node.metrics.bytes_sent.inc_by(bytes as u64);
+        Ok(bytes)
+    }
+
+    /// Events that are no longer in memory, a page at a time; the rest is pulled after it.
+    async fn deliver_history(&mut self) -> Result<usize, Closing> {
+        let events = self.node.store.read(self.held.id(), self.position.seq, PAGE).await.map_err(|error| {
+            tracing::error!(conversation = %self.held.id(), %error, "history cannot be read");
+            Closing::With(CloseCode::Unavailable)
+        })?;
+        if events.is_empty() {
+            tracing::error!(conversation = %self.held.id(), after = self.position.seq, "the log is shorter than it was");
+            return Err(Closing::With(CloseCode::Unavailable));
+        }
+        let mut fed = 0;
+        for event in events {
+            if let Some(piece) = self.position.take(Arc::new(event), Audience::Visitor) {
+                fed += self.feed(piece).await?;
+            }
+        }
+        self.socket.flush().await?;
+        Ok(fed)
+    }
+
+    async fn handle(&mut self, received: Received) -> Result<(), Closing> {
+        self.heard_at = Instant::now();
+        let bytes = match received {
+            Received::Alive => return Ok(()),
+            Received::End => return Err(Closing::Gone),
+            Received::Broken(code) => return Err(Closing::With(code)),
+            Received::TooLarge => return self.refuse(ErrorCode::FrameTooLarge, Vec::new(), 0).await,
+            Received::WrongKind => return self.bad_frame(ErrorCode::Malformed).await,
+            Received::Frame(bytes) => bytes,
+        };
+        self.node.metrics.frames_received.inc();
+        let decoded = wire::decode_client(&bytes, self.socket.subprotocol());
+        drop(bytes); // They pin the socket's read buffer.
+        let kind = match decoded {
+            Ok(kind) => kind,
+            Err(error) if error.code() == ErrorCode::Malformed => return self.bad_frame(ErrorCode::Malformed).await,
+            Err(error) => return self.refuse(error.code(), Vec::new(), 0).await,
+        };
+        if let Err(refusal) = self.welcomed.admit_frame() {
+            return self.flood(id_of(&kind), refusal).await;
+        }
+        self.flooded = 0;
+        match kind {
+            client_frame::Kind::Ping(_) => Ok(self.socket.send(v1::Pong {}).await?),
+            client_frame::Kind::Hello(_) => self.bad_frame(ErrorCode::OutOfOrder).await,
+            client_frame::Kind::Begin(begin) => Box::pin(self.begin(begin)).await,
+            command => self.command(command).await,
+        }
+    }
+
+    async fn command(&mut self, kind: client_frame::Kind) -> Result<(), Closing> {
+        let id = id_of(&kind);
+        let Some(name) = convert::message_id(&id) else {
+            return self.refuse(ErrorCode::InvalidId, id, 0).await;
+        };
+        let Some(command) = command_of(kind, name) else { return Ok(()) };
+        if self.node.drain.is_draining() {
+            let wait = self.node.drain.retry_after_ms();
+            return self.refuse(ErrorCode::Draining, id, wait).await;
+        }
+        if matches!(command, Command::Send { .. })
+            && let Err(refusal) = self.welcomed.admit_message(&self.node)
+        {
+            return self.send_refusal(refusal, id).await;
+        }
+        let reply = self.held.command(&self.node, command);
+        self.pending.push_back(Pending { id, reply });
+        Ok(())
+    }
+
+    async fn answer(&mut self, (id, reply): (Vec<u8>, Option<Reply>)) -> Result<(), Closing> {
+        match reply {
+            Some(Reply::Acked(seq)) => Ok(self.socket.send(v1::Ack { id, seq }).await?),
+            Some(Reply::Refused(refusal, wait)) => self.refuse(refusal.into(), id, wait).await,
+            // The conversation was dropped with the command in it, which happens only when the node ends.
+            None => Err(Closing::With(CloseCode::Unavailable)),
+        }
+    }
+
+    /// The visitor's next conversation.
+    async fn begin(&mut self, begin: v1::Begin) -> Result<(), Closing> {
+        let here = self.held.id().ordinal();
+        let is_open = begin.after_conversation == here && self.held.look(|live| live.state().closed() == 0);
+        if is_open || begin.after_conversation > here {
+            return self.refuse(ErrorCode::ConversationOpen, Vec::new(), 0).await;
+        }
+        let next = if begin.after_conversation == here {
+            let most = self.node.config.limits.conversations_per_visitor_per_day;
+            visitors::begin(&*self.node.store, self.held.id(), most, clock::now()).await
+        } else {
+            // Repeated: this connection has been moved already.
+            Ok(self.held.id().clone())
+        };
+        match next {
+            Ok(id) => self.enter(&id).await,
+            Err(VisitorError::TooMany { retry_after_ms }) => {
+                self.refuse(ErrorCode::TooManyConversations, Vec::new(), retry_after_ms).await
+            }
+            Err(error) => {
+                tracing::error!(conversation = %self.held.id(), %error, "the next conversation cannot be begun");
+                self.refuse(ErrorCode::Unavailable, Vec::new(), UNAVAILABLE_WAIT).await
+            }
+        }
+    }
+
+    async fn enter(&mut self, id: &ConversationId) -> Result<(), Closing> {
+        let Some(held) = self.node.load(id).await else {
+            return self.refuse(ErrorCode::Unavailable, Vec::new(), UNAVAILABLE_WAIT).await;
+        };
+        self.held = held;
+        self.position = Position::default();
+        let head = self.held.look(|live| live.state().head());
+        Ok(self.socket.send(v1::Opened { conversation: id.ordinal(), head, reset: true }).await?)
+    }
+
+    /// Whether a draining node may send this connection away: nothing of it is under way here.
+    fn may_leave(&self) -> bool {
+        self.pending.is_empty() && (self.held.look(conversation::Live::is_idle) || self.node.drain.is_over())
+    }
+
+    async fn go_away(&mut self) -> Closing {
+        let retry_after_ms = self.node.drain.retry_after_ms();
+        match self.socket.send(v1::GoAway { retry_after_ms: as_u32(retry_after_ms) }).await {
+            Ok(()) => Closing::With(CloseCode::Draining),
+            Err(error) => error.into(),
+        }
+    }
+
+    async fn keep_alive(&mut self) -> Result<(), Closing> {
+        if self.heard_at.elapsed() > Duration::from_millis(self.node.config.limits.silent_ms) {
+            self.refuse(ErrorCode::Silent, Vec::new(), 0).await?;
+            return Err(Closing::With(CloseCode::SilentPeer));
+        }
+        if let Some(token) = self.welcomed.renew_token(&self.node, clock::now()) {
+            self.socket.send(token).await?;
+        }
+        Ok(self.socket.ping().await?)
+    }
+
+    /// Refuses a frame that a right client never sends; one that goes on regardless is closed.
+    async fn bad_frame(&mut self, code: ErrorCode) -> Result<(), Closing> {
+        self.bad_frames += 1;
+        self.refuse(code, Vec::new(), 0).await?;
+        if self.bad_frames >= MAX_BAD_FRAMES { Err(Closing::With(CloseCode::ProtocolViolation)) } else { Ok(()) }
+    }
+
+    /// Refuses a frame over the rate. One that only repeats what it was told not to is closed.
+    async fn flood(&mut self, id: Vec<u8>, refusal: Refusal) -> Result<(), Closing> {
+        self.flooded += 1;
+        self.send_refusal(refusal, id).await?;
+        if self.flooded >= MAX_FLOODED { Err(Closing::With(CloseCode::Overloaded)) } else { Ok(()) }
+    }
+
+    async fn send_refusal(&mut self, refusal: Refusal, id: Vec<u8>) -> Result<(), Closing> {
+        self.node.metrics.refusals.with(refusal.name()).inc();
+        Ok(self.socket.send(refusal.into_error(id)).await?)
+    }
+
+    async fn refuse(&mut self, code: ErrorCode, id: Vec<u8>, wait: Millis) -> Result<(), Closing> {
+        self.node.metrics.refusals.with(code.as_str_name()).inc();
+        Ok(self.socket.send(codes::error(code, &id, wait)).await?)
+    }
+}
+
+/// The oldest command's reply; commands are answered in their order. Safe to drop while it waits.
+async fn next_reply(pending: &mut VecDeque<Pending>) -> (Vec<u8>, Option<Reply>) {
+    let Some(oldest) = pending.front_mut() else { return std::future::pending().await };
+    let reply = (&mut oldest.reply).await.ok();
+    let id = pending.pop_front().map(|done| done.id).unwrap_or_default();
+    if pending.is_empty() {
+        *pending = VecDeque::new(); // An idle connection keeps no room for what it once sent.
+    }
+    (id, reply)
+}
+
+/// The id of a command; empty for what is none.
+fn id_of(kind: &client_frame::Kind) -> Vec<u8> {
+    match kind {
+        client_frame::Kind::Send(send) => send.id.clone(),
+        client_frame::Kind::Stop(stop) => stop.id.clone(),
+        client_frame::Kind::AskPerson(ask) => ask.id.clone(),
+        client_frame::Kind::Close(close) => close.id.clone(),
+        client_frame::Kind::Rate(rate) => rate.id.clone(),
+        client_frame::Kind::Hello(_) | client_frame::Kind::Begin(_) | client_frame::Kind::Ping(_) => Vec::new(),
+    }
+}
+
+fn command_of(kind: client_frame::Kind, id: MessageId) -> Option<Command> {
+    Some(match kind {
+        client_frame::Kind::Send(send) => Command::Send { id, text: send.text.into() },
+        client_frame::Kind::Stop(stop) => Command::Stop { turn: stop.turn },
+        client_frame::Kind::AskPerson(_) => Command::AskPerson,
+        client_frame::Kind::Close(_) => Command::Close,
+        client_frame::Kind::Rate(rate) => Command::Rate { score: rate.score, comment: rate.comment.into() },
+        client_frame::Kind::Hello(_) | client_frame::Kind::Begin(_) | client_frame::Kind::Ping(_) => return None,
+    })
+}
+
+fn as_u32(wait: Millis) -> u32 {
+    u32::try_from(wait).unwrap_or(u32::MAX)
+}

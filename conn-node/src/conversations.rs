@@ -1,0 +1,77 @@
+//! The conversations that this node holds, by id.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use conversation::{ConversationId, Millis};
+
+use crate::held::Held;
+use crate::node::Node;
+
+/// Locks are short; this many keep two cores from waiting for each other.
+const SHARDS: usize = 32;
+
+/// How long a conversation that nobody needs stays in memory, milliseconds.
+const LINGER_MS: Millis = 30_000;
+
+/// All conversations in memory.
+#[derive(Debug)]
+pub(crate) struct Conversations {
+    shards: Vec<Mutex<HashMap<ConversationId, Arc<Held>>>>,
+    hasher: RandomState,
+}
+
+impl Conversations {
+    pub(crate) fn new() -> Self {
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+    }
+
+    /// The conversation, and whether it was taken into memory only now: then its log has yet to be read.
+    pub(crate) fn hold(&self, node: &Node, id: &ConversationId, now: Millis) -> (Arc<Held>, bool) {
+        let mut shard = self.shard(id);
+        if let Some(held) = shard.get(id) {
+            held.touch(now);
+            return (Arc::clone(held), false);
+        }
+        let held = Arc::new(Held::new(id.clone(), node.policy(id.site()), now));
+        shard.insert(id.clone(), Arc::clone(&held));
+        node.metrics.conversations.inc();
+        (held, true)
+    }
+
+    /// Everything in memory, for draining.
+    pub(crate) fn all(&self) -> Vec<Arc<Held>> {
+        self.shards.iter().flat_map(|shard| lock(shard).values().map(Arc::clone).collect::<Vec<_>>()).collect()
+    }
+
+    /// Forgets conversations that nobody holds, that have nothing under way and that were not needed for a while.
+    /// Returns the ids of the forgotten.
+    pub(crate) fn forget_idle(&self, node: &Node, now: Millis) -> Vec<ConversationId> {
+        let mut forgotten = Vec::new();
+        for shard in &self.shards {
+            lock(shard).retain(|id, held| {
+                // Under the shard's lock nobody can take another reference out of the map.
+                let needed = Arc::strong_count(held) > 1
+                    || now.saturating_sub(held.touched()) < LINGER_MS
+                    || !held.look(conversation::Live::is_idle);
+                if !needed {
+                    forgotten.push(id.clone());
+                }
+                needed
+            });
+        }
+        node.metrics.conversations.sub(i64::try_from(forgotten.len()).unwrap_or(i64::MAX));
+        forgotten
+    }
+
+    fn shard(&self, id: &ConversationId) -> MutexGuard<'_, HashMap<ConversationId, Arc<Held>>> {
+        let index = (self.hasher.hash_one(id) as usize) % SHARDS;
+        lock(&self.shards[index])
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,231 @@
+//! A conversation that this node holds: the core's [`Live`], with its outputs carried out.
+//!
+//! There is no task per conversation. Whoever has an input takes the lock, lets the core decide, and carries out what can
+//! be done without waiting; what waits (store, function, timer) becomes a task that comes back with the next input.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use conversation::{
+    Audience, Command, CommandKey, ConversationId, Event, Live, Millis, Output, Piece, Policy, Position, Reply,
+};
+use store::{Append, Appended};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+
+use crate::clock;
+use crate::hear;
+use crate::node::Node;
+use crate::turn;
+
+/// How many events one read asks for.
+pub(crate) const PAGE: usize = 200;
+
+/// One conversation on this node.
+#[derive(Debug)]
+pub(crate) struct Held {
+    id: ConversationId,
+    inner: Mutex<Inner>,
+    changed: Notify,
+    touched: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Inner {
+    live: Live,
+    language: Box<str>,
+    replies: HashMap<CommandKey, oneshot::Sender<Reply>>,
+    next_key: CommandKey,
+    run: Option<(u32, AbortHandle)>,
+    timer: Option<(Millis, AbortHandle)>,
+}
+
+impl Held {
+    pub(crate) fn new(id: ConversationId, policy: Arc<Policy>, now: Millis) -> Self {
+        let inner = Inner {
+            live: Live::new(policy),
+            language: "".into(),
+            replies: HashMap::new(),
+            next_key: 0,
+            run: None,
+            timer: None,
+        };
+        Self { id, inner: Mutex::new(inner), changed: Notify::new(), touched: AtomicU64::new(now) }
+    }
+
+    pub(crate) fn id(&self) -> &ConversationId {
+        &self.id
+    }
+
+    /// Woken when there may be something to pull, or when the node drains.
+    pub(crate) fn changed(&self) -> &Notify {
+        &self.changed
+    }
+
+    /// When it was last needed.
+    pub(crate) fn touched(&self) -> Millis {
+        self.touched.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn touch(&self, now: Millis) {
+        self.touched.store(now, Ordering::Relaxed);
+    }
+
+    /// The language that the visitor's client shows.
+    pub(crate) fn language(&self) -> String {
+        self.lock().language.to_string()
+    }
+
+    pub(crate) fn set_language(&self, language: &str) {
+        let mut inner = self.lock();
+        if &*inner.language != language {
+            inner.language = language.into();
+        }
+    }
+
+    /// Looks at the conversation.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Live) -> T) -> T {
+        look(&self.lock().live)
+    }
+
+    /// What a connection at `position` has not got yet.
+    pub(crate) fn next_piece(&self, position: &mut Position, audience: Audience) -> Option<Piece> {
+        self.lock().live.next_piece(position, audience)
+    }
+
+    /// Puts a command; the reply comes when the log says so.
+    pub(crate) fn command(self: &Arc<Self>, node: &Arc<Node>, command: Command) -> oneshot::Receiver<Reply> {
+        let (sender, receiver) = oneshot::channel();
+        let now = clock::now();
+        self.touch(now);
+        let mut inner = self.lock();
+        let key = inner.next_key;
+        inner.next_key += 1;
+        inner.replies.insert(key, sender);
+        inner.live.handle_command(now, key, command);
+        self.carry_out(node, &mut inner, now);
+        receiver
+    }
+
+    /// Feeds an input and carries out what follows.
+    pub(crate) fn handle(self: &Arc<Self>, node: &Arc<Node>, input: impl FnOnce(&mut Live, Millis)) {
+        let now = clock::now();
+        let mut inner = self.lock();
+        input(&mut inner.live, now);
+        self.carry_out(node, &mut inner, now);
+    }
+
+    /// A lock is never held while waiting, and no input leaves the core half changed, so a poisoned one is as good.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn carry_out(self: &Arc<Self>, node: &Arc<Node>, inner: &mut Inner, now: Millis) {
+        while let Some(output) = inner.live.poll_output() {
+            match output {
+                Output::Append { event, due } => self.spawn(node, |held, node| held.append(node, event, due)),
+                Output::Read { after } => self.spawn(node, move |held, node| held.read(node, after)),
+                Output::Reply { to, reply } => {
+                    if let Some(sender) = inner.replies.remove(&to) {
+                        // The connection may be gone; its command was carried out all the same.
+                        let _ = sender.send(reply);
+                    }
+                }
+                Output::Publish(notice) => hear::publish(node, &self.id, &notice),
+                Output::Invoke(invocation) => {
+                    let run = invocation.run;
+                    let task = tokio::spawn(turn::run(Arc::clone(node), Arc::clone(self), invocation));
+                    inner.run = Some((run, task.abort_handle()));
+                }
+                Output::Cancel { run } => {
+                    if let Some((_, task)) = inner.run.take_if(|(running, _)| *running == run) {
+                        task.abort();
+                    }
+                }
+                Output::Route => self.spawn(node, |held, node| turn::route(node, held)),
+                Output::Wake => self.changed.notify_waiters(),
+            }
+        }
+        if inner.replies.is_empty() && inner.replies.capacity() > 0 {
+            inner.replies = HashMap::new();
+        }
+        self.set_timer(node, inner, now);
+    }
+
+    fn spawn<F: Future<Output = ()> + Send + 'static>(
+        self: &Arc<Self>,
+        node: &Arc<Node>,
+        task: impl FnOnce(Arc<Self>, Arc<Node>) -> F,
+    ) {
+        tokio::spawn(task(Arc::clone(self), Arc::clone(node)));
+    }
+
+    async fn append(self: Arc<Self>, node: Arc<Node>, event: Arc<Event>, due: Option<Millis>) {
+        let started = Instant::now();
+        let appended = node.store.append_at(Append { conversation: &self.id, event: &event, due }).await;
+        node.metrics.append.observe(started.elapsed().as_secs_f64() * 1_000.0);
+        match appended {
+            Ok(Appended::Stored) => {
+                node.count(&event);
+                self.handle(&node, |live, now| live.handle_appended(now));
+            }
+            Ok(Appended::Conflict) => self.handle(&node, |live, now| live.handle_conflict(now)),
+            Err(error) => {
+                node.metrics.store_errors.with("append").inc();
+                tracing::error!(conversation = %self.id, seq = event.seq, %error, "append failed");
+                self.handle(&node, |live, now| live.handle_append_failed(now));
+            }
+        }
+    }
+
+    async fn read(self: Arc<Self>, node: Arc<Node>, after: u32) {
+        match node.store.read(&self.id, after, PAGE).await {
+            // Only an empty answer says that the log ends.
+            Ok(events) => {
+                let more = !events.is_empty();
+                self.handle(&node, |live, now| live.handle_read(now, events, more));
+                if let Some(violation) = self.look(|live| live.violation().cloned()) {
+                    tracing::error!(conversation = %self.id, %violation, "conversation cannot go on");
+                }
+            }
+            Err(error) => {
+                node.metrics.store_errors.with("read").inc();
+                tracing::error!(conversation = %self.id, after, %error, "read failed");
+                self.handle(&node, |live, now| live.handle_read_failed(now));
+            }
+        }
+    }
+
+    /// One timer task at a time, for the earliest moment the core asked for.
+    fn set_timer(self: &Arc<Self>, node: &Arc<Node>, inner: &mut Inner, now: Millis) {
+        let wanted = inner.live.poll_timeout();
+        if inner.timer.as_ref().map(|(at, _)| *at) == wanted {
+            return;
+        }
+        if let Some((_, task)) = inner.timer.take() {
+            task.abort();
+        }
+        if let Some(at) = wanted {
+            let (held, node) = (Arc::downgrade(self), Arc::downgrade(node));
+            let task = tokio::spawn(async move {
+                tokio::time::sleep(clock::until(at, now)).await;
+                if let (Some(held), Some(node)) = (held.upgrade(), node.upgrade()) {
+                    held.on_timer(&node, at);
+                }
+            });
+            inner.timer = Some((at, task.abort_handle()));
+        }
+    }
+
+    fn on_timer(self: &Arc<Self>, node: &Arc<Node>, at: Millis) {
+        // The wall clock may lag behind the timer's; the core must not be asked again for the same moment at once.
+        let now = clock::now().max(at);
+        let mut inner = self.lock();
+        // This very task is the timer: it must not be aborted by what it does.
+        inner.timer.take_if(|(set, _)| *set == at);
+        inner.live.handle_timeout(now);
+        self.carry_out(node, &mut inner, now);
+    }
+}

@@ -1,0 +1,44 @@
+//! The program `conn-node`.
+
+use std::process::ExitCode;
+
+use config::{Config, EXIT_CODE_BAD_CONFIG};
+
+fn main() -> ExitCode {
+    let config = match Config::load(None, config::environment()) {
+        Ok(config) => config,
+        Err(error) => return failed(&error, EXIT_CODE_BAD_CONFIG),
+    };
+    if let Err(error) = telemetry::log::init(&config.log) {
+        return failed(&error, 1);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error, 1),
+    };
+    match runtime.block_on(async { conn_node::run(config, stop_signal()).await }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error, error.exit_code()),
+    }
+}
+
+#[allow(clippy::print_stderr)] // Log lines may not be set up yet, and a person waits for the reason.
+fn failed(error: &dyn std::error::Error, code: u8) -> ExitCode {
+    eprintln!("conn-node: {error}");
+    ExitCode::from(code)
+}
+
+/// SIGTERM or SIGINT. Where neither can be heard, the node runs until it is killed, as it would without a drain.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (term, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    match (term, interrupt) {
+        (Ok(mut term), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
+}

@@ -1,0 +1,136 @@
+//! What all connections of a node share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::Bus;
+use config::{Config, ConfigError};
+use conversation::{Body, ConversationId, Event, Policy};
+use store::Store;
+use telemetry::NodeMetrics;
+
+use crate::admission::Admission;
+use crate::clock;
+use crate::conversations::Conversations;
+use crate::drain::Drain;
+use crate::hear;
+use crate::held::Held;
+use crate::invoke::Invoker;
+use crate::limits::Limits;
+use crate::socket::SocketLimits;
+use crate::tokens::TokenKeys;
+
+/// One node.
+pub(crate) struct Node {
+    pub(crate) config: Config,
+    pub(crate) store: Arc<dyn Store>,
+    /// `None`: this node is alone.
+    pub(crate) bus: Option<Arc<dyn Bus>>,
+    pub(crate) invoker: Arc<dyn Invoker>,
+    pub(crate) metrics: NodeMetrics,
+    pub(crate) conversations: Conversations,
+    pub(crate) tokens: TokenKeys,
+    pub(crate) sites: HashMap<String, Site>,
+    pub(crate) limits: Limits,
+    pub(crate) drain: Drain,
+}
+
+/// One site on this node.
+pub(crate) struct Site {
+    /// Who is let in.
+    pub(crate) admission: Admission,
+    /// The bounds and texts of its conversations.
+    policy: Arc<Policy>,
+}
+
+/// All sites of the configuration.
+///
+/// # Errors
+/// One of their public keys cannot be read.
+pub(crate) fn sites(config: &Config) -> Result<HashMap<String, Site>, ConfigError> {
+    let of = |(key, site): (&String, &config::Site)| {
+        let site = Site { admission: Admission::new(key, site)?, policy: Arc::new(policy(config, site)) };
+        Ok((key.clone(), site))
+    };
+    config.sites.iter().map(of).collect()
+}
+
+fn policy(config: &Config, site: &config::Site) -> Policy {
+    Policy {
+        max_text_bytes: config.limits.max_text_bytes,
+        max_answer_bytes: config.turn.max_answer_bytes,
+        max_events: config.limits.events_per_conversation,
+        recent_bytes: config.turn.recent_bytes,
+        turn_deadline: config.turn.deadline_ms,
+        give_up_after: config.turn.deadline_ms * 4,
+        fallback: fallbacks(site),
+        ..Policy::default()
+    }
+}
+
+fn fallbacks(site: &config::Site) -> Vec<(Arc<str>, Arc<str>)> {
+    let of = |language: &config::Language| (language.as_str().into(), site.fallback_text(language).into());
+    site.languages.iter().map(of).collect()
+}
+
+impl Node {
+    /// The policy of a site; that of a site which is no longer configured is the default one.
+    pub(crate) fn policy(&self, site: &str) -> Arc<Policy> {
+        self.sites.get(site).map_or_else(|| Arc::new(Policy::default()), |site| Arc::clone(&site.policy))
+    }
+
+    /// The conversation, read from the store if it is not in memory. `None`: the store does not answer.
+    pub(crate) async fn load(self: &Arc<Self>, id: &ConversationId) -> Option<Arc<Held>> {
+        let (held, is_new) = self.conversations.hold(self, id, clock::now());
+        if is_new {
+            // A task of its own: whoever asked first may leave before the log is read, others wait for it too.
+            tokio::spawn(hear::listen(Arc::downgrade(self), Arc::downgrade(&held)));
+        }
+        loop {
+            let mut changed = std::pin::pin!(held.changed().notified());
+            changed.as_mut().enable();
+            let (loaded, failing) = held.look(|live| (live.is_loaded(), live.is_store_failing()));
+            match (loaded, failing) {
+                (true, _) => break,
+                (false, true) => return None,
+                (false, false) => changed.await,
+            }
+        }
+        Some(held)
+    }
+
+    /// Counts what was stored.
+    pub(crate) fn count(&self, event: &Event) {
+        match &event.body {
+            Body::VisitorMessage { .. } => self.metrics.messages.inc(),
+            Body::Answer { end, .. } => self.metrics.turns.with(end_name(*end)).inc(),
+            Body::Handover { .. } => self.metrics.turns.with("handover").inc(),
+            _ => {}
+        }
+    }
+
+    /// What bounds each socket.
+    pub(crate) fn socket_limits(&self) -> SocketLimits {
+        let limits = &self.config.limits;
+        SocketLimits {
+            max_frame_bytes: limits.max_frame_bytes,
+            write_buffer_bytes: limits.write_buffer_bytes,
+            slow_reader: Duration::from_millis(limits.slow_reader_ms),
+        }
+    }
+
+    /// How many sockets are open.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.limits.connections()
+    }
+}
+
+fn end_name(end: conversation::AnswerEnd) -> &'static str {
+    match end {
+        conversation::AnswerEnd::Complete => "complete",
+        conversation::AnswerEnd::Stopped => "stopped",
+        conversation::AnswerEnd::Interrupted => "interrupted",
+        conversation::AnswerEnd::Fallback => "fallback",
+    }
+}

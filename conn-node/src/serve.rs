@@ -1,0 +1,179 @@
+//! A node from its configuration to its end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bus::Bus;
+use config::{Config, ConfigError, Data, EXIT_CODE_BAD_CONFIG};
+use governor::clock::DefaultClock;
+use store::Store;
+use store::embedded::{EmbeddedStore, OpenError, Options};
+use telemetry::{MetricsError, NodeMetrics};
+use tokio::net::TcpListener;
+
+use crate::conversations::Conversations;
+use crate::drain::{self, Drain};
+use crate::invoke::Invoker;
+use crate::invoke::http::HttpInvoker;
+use crate::limits::Limits;
+use crate::node::{Node, sites};
+use crate::token_key::{self, TokenKeyError};
+use crate::tokens::{NoKey, TokenKeys};
+use crate::{accept, due};
+
+/// What a node works with; tests and clusters give their own.
+pub struct Parts {
+    /// Where logs are kept.
+    pub store: Arc<dyn Store>,
+    /// How other nodes are told; `None`: there are none.
+    pub bus: Option<Arc<dyn Bus>>,
+    /// How functions are invoked.
+    pub invoker: Arc<dyn Invoker>,
+}
+
+/// Why a node does not start, or not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The node's own key cannot be read or kept.
+    #[error(transparent)]
+    TokenKey(#[from] TokenKeyError),
+    /// There is no key.
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} ({key}): {reason}; stop what uses it, or choose another")]
+    Listen {
+        /// The configuration's key.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        reason: std::io::Error,
+    },
+    /// The HTTP client cannot be made.
+    #[error("the client of the invoke API cannot be made: {0}")]
+    Invoker(#[from] reqwest::Error),
+    /// A fault in the declaration of metrics.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+}
+
+impl RunError {
+    /// The process's exit code: 64 where the configuration is to blame.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => EXIT_CODE_BAD_CONFIG,
+            _ => 1,
+        }
+    }
+}
+
+/// A node that listens, but does not serve yet.
+pub struct Bound {
+    node: Arc<Node>,
+    listener: TcpListener,
+    metrics_listener: TcpListener,
+}
+
+/// Runs a node until `shutdown`, then drains it.
+///
+/// # Errors
+/// It cannot start; see [`RunError`].
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+    let parts = parts(&config)?;
+    let bound = bind(config, parts).await?;
+    tracing::info!(address = %bound.address(), metrics = %bound.metrics_address(), "serving");
+    bound.serve(shutdown).await;
+    Ok(())
+}
+
+/// The store and the invoker that the configuration asks for. The embedded store locks its folder: no other node can
+/// share it, so there is no bus.
+fn parts(config: &Config) -> Result<Parts, RunError> {
+    let store = match &config.store.data {
+        Data::Folder(folder) => EmbeddedStore::open(folder, Options::default())?,
+        Data::Memory => EmbeddedStore::memory(Options::default())?,
+    };
+    let invoker = HttpInvoker::new(config.functions.url.as_str())?;
+    Ok(Parts { store: Arc::new(store), bus: None, invoker: Arc::new(invoker) })
+}
+
+/// Makes a node of `parts` and listens.
+///
+/// # Errors
+/// It cannot start; see [`RunError`].
+pub async fn bind(config: Config, parts: Parts) -> Result<Bound, RunError> {
+    let own_key = match config.tokens.keys.is_empty() {
+        true => Some(token_key::load_or_make(&config.store.data)?),
+        false => None,
+    };
+    let tokens = TokenKeys::new(&config.tokens, own_key)?;
+    let listener = listen("node.listen", config.node.listen).await?;
+    let metrics_listener = listen("node.metrics_listen", config.node.metrics_listen).await?;
+    let node = Node {
+        store: parts.store,
+        bus: parts.bus,
+        invoker: parts.invoker,
+        metrics: NodeMetrics::new(&config.node.name)?,
+        conversations: Conversations::new(),
+        tokens,
+        sites: sites(&config)?,
+        limits: Limits::new(&config.node, &config.limits, DefaultClock::default()),
+        drain: Drain::default(),
+        config,
+    };
+    Ok(Bound { node: Arc::new(node), listener, metrics_listener })
+}
+
+/// Connections that wait to be accepted while the node is busy; the system may allow fewer.
+const BACKLOG: u32 = 4_096;
+
+async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, RunError> {
+    let bind = || {
+        let socket = match address {
+            SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
+        };
+        // A node that comes back must not wait for its old connections to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bind().map_err(|reason| RunError::Listen { key, address, reason })
+}
+
+impl Bound {
+    /// Where visitors connect.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap_or(self.node.config.node.listen)
+    }
+
+    /// Where the metrics are.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics_listener.local_addr().unwrap_or(self.node.config.node.metrics_listen)
+    }
+
+    /// Serves until `shutdown`, then drains.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let node = self.node;
+        let router = axum::Router::new();
+        let _ = self.metrics_listener;
+        let tasks = [
+            tokio::spawn(accept::accept(Arc::clone(&node), self.listener, router)),
+            tokio::spawn(due::control(Arc::clone(&node))),
+            tokio::spawn(due::forget(Arc::clone(&node))),
+        ];
+        shutdown.await;
+        drain::drain(&node).await;
+        for task in tasks {
+            task.abort();
+        }
+        tracing::info!("drained");
+    }
+}

@@ -1,0 +1,220 @@
+//! One WebSocket: frames out, frames in, within bounds of bytes and time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use protocol::codes::CloseCode;
+use protocol::v1::ServerFrame;
+use protocol::{EncodeError, Subprotocol, wire};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+
+/// Read at once per connection. The default of 128 KiB is allocated for every idle connection; this is what a message
+/// of a visitor needs.
+const READ_BUFFER_BYTES: usize = 1_024;
+
+/// Written out when so much has gathered, without waiting for the end of a batch.
+const WRITE_THROUGH_BYTES: usize = 8 * 1_024;
+
+/// How much more than the longest frame is read before the connection is closed for it. Up to there the frame is refused
+/// by name and the connection kept.
+const OVERSIZE_FACTOR: usize = 4;
+
+/// How long the goodbye may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What bounds a socket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SocketLimits {
+    /// The longest frame that is decoded, bytes.
+    pub(crate) max_frame_bytes: usize,
+    /// Most bytes waiting to be written.
+    pub(crate) write_buffer_bytes: usize,
+    /// How long a write may make no progress.
+    pub(crate) slow_reader: Duration,
+}
+
+/// The settings of tungstenite for these limits.
+pub(crate) fn websocket_config(limits: &SocketLimits) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_THROUGH_BYTES)
+        .max_write_buffer_size(limits.write_buffer_bytes)
+        .max_message_size(Some(limits.max_frame_bytes * OVERSIZE_FACTOR))
+        .max_frame_size(Some(limits.max_frame_bytes * OVERSIZE_FACTOR))
+}
+
+/// A socket after the handshake.
+pub(crate) struct Socket {
+    ws: WebSocketStream<TcpStream>,
+    subprotocol: Subprotocol,
+    limits: SocketLimits,
+}
+
+/// Why nothing can be sent any more.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    /// The peer is gone.
+    #[error("the connection is gone: {0}")]
+    Gone(#[from] Box<WsError>),
+    /// The peer does not read.
+    #[error("the peer did not read for too long")]
+    Slow,
+    /// The frame cannot be written.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+/// What came in.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// A frame's bytes.
+    Frame(Bytes),
+    /// A message longer than a frame may be.
+    TooLarge,
+    /// Text where the subprotocol has binary, or the reverse.
+    WrongKind,
+    /// A sign of life.
+    Alive,
+    /// The peer left.
+    End,
+    /// The peer broke the WebSocket protocol, or sent far more than a frame may hold: close with this code.
+    Broken(CloseCode),
+}
+
+impl Socket {
+    /// Wraps a stream on which the handshake is done; `read` is what was read beyond it.
+    pub(crate) async fn new(stream: TcpStream, read: Bytes, subprotocol: Subprotocol, limits: SocketLimits) -> Self {
+        let config = Some(websocket_config(&limits));
+        let ws = if read.is_empty() {
+            WebSocketStream::from_raw_socket(stream, Role::Server, config).await
+        } else {
+            WebSocketStream::from_partially_read(stream, read.to_vec(), Role::Server, config).await
+        };
+        Self { ws, subprotocol, limits }
+    }
+
+    pub(crate) fn subprotocol(&self) -> Subprotocol {
+        self.subprotocol
+    }
+
+    /// The next thing that comes in. Safe to drop while it waits.
+    pub(crate) async fn receive(&mut self) -> Received {
+        let message = match self.ws.next().await {
+            None => return Received::End,
+            Some(Err(error)) => return broken(&error),
+            Some(Ok(message)) => message,
+        };
+        let (bytes, fits) = match message {
+            Message::Binary(bytes) => (bytes, self.subprotocol == Subprotocol::Proto),
+            Message::Text(text) => (Bytes::from(text), self.subprotocol == Subprotocol::Json),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Received::Alive,
+            Message::Close(_) => return Received::End,
+        };
+        match () {
+            () if bytes.len() > self.limits.max_frame_bytes => Received::TooLarge,
+            () if !fits => Received::WrongKind,
+            () => Received::Frame(bytes),
+        }
+    }
+
+    /// Takes a frame into the write buffer; waits only when that is full.
+    pub(crate) async fn feed(&mut self, frame: impl Into<ServerFrame>) -> Result<usize, SendError> {
+        let bytes = wire::encode(&frame.into(), self.subprotocol)?;
+        self.feed_bytes(bytes).await
+    }
+
+    /// As [`Socket::feed`], of a piece of an answer.
+    pub(crate) async fn feed_delta(
+        &mut self,
+        turn: u32,
+        run: u32,
+        offset: u32,
+        text: &str,
+    ) -> Result<usize, SendError> {
+        let bytes = wire::encode_delta(turn, run, offset, text, self.subprotocol)?;
+        self.feed_bytes(bytes).await
+    }
+
+    /// Writes out what was fed.
+    pub(crate) async fn flush(&mut self) -> Result<(), SendError> {
+        // Mostly the kernel takes it at once; only a slow reader costs a timer and an allocation.
+        if let Some(flushed) = self.ws.flush().now_or_never() {
+            return Ok(flushed.map_err(Box::new)?);
+        }
+        let slow = self.limits.slow_reader;
+        in_time(slow, Box::pin(self.ws.flush())).await
+    }
+
+    /// Feeds and writes out.
+    pub(crate) async fn send(&mut self, frame: impl Into<ServerFrame>) -> Result<(), SendError> {
+        self.feed(frame).await?;
+        self.flush().await
+    }
+
+    /// Asks the peer for a sign of life.
+    pub(crate) async fn ping(&mut self) -> Result<(), SendError> {
+        self.feed_message(Message::Ping(Bytes::new())).await?;
+        self.flush().await
+    }
+
+    /// Says goodbye with a close code, and waits a little for the peer's own goodbye, so that the last frames are not lost
+    /// to a reset.
+    pub(crate) async fn close(mut self, code: CloseCode) {
+        let frame = CloseFrame { code: code.number().into(), reason: Utf8Bytes::from_static(code.row().name) };
+        let goodbye = async {
+            if self.ws.close(Some(frame)).await.is_ok() {
+                while let Some(Ok(_)) = self.ws.next().await {}
+            }
+        };
+        // A peer that does not answer is dropped.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
+    }
+
+    async fn feed_bytes(&mut self, bytes: Bytes) -> Result<usize, SendError> {
+        let length = bytes.len();
+        let message = match self.subprotocol {
+            Subprotocol::Proto => Message::Binary(bytes),
+            // serde_json writes UTF-8 only; checking again costs less than a second way to build frames.
+            Subprotocol::Json => match Utf8Bytes::try_from(bytes) {
+                Ok(text) => Message::Text(text),
+                Err(_) => return Err(SendError::Gone(Box::new(WsError::AttackAttempt))),
+            },
+        };
+        self.feed_message(message).await?;
+        Ok(length)
+    }
+
+    async fn feed_message(&mut self, message: Message) -> Result<(), SendError> {
+        let slow = self.limits.slow_reader;
+        // feed() drops the message when it has to wait, so it is made ready first.
+        let ready = futures_util::future::poll_fn(|cx| self.ws.poll_ready_unpin(cx));
+        match ready.now_or_never() {
+            Some(ready) => ready.map_err(Box::new)?,
+            None => {
+                let ready = futures_util::future::poll_fn(|cx| self.ws.poll_ready_unpin(cx));
+                in_time(slow, Box::pin(ready)).await?;
+            }
+        }
+        Ok(self.ws.start_send_unpin(message).map_err(Box::new)?)
+    }
+}
+
+async fn in_time(limit: Duration, write: impl Future<Output = Result<(), WsError>>) -> Result<(), SendError> {
+    match tokio::time::timeout(limit, write).await {
+        Ok(written) => Ok(written.map_err(Box::new)?),
+        Err(_) => Err(SendError::Slow),
+    }
+}
+
+fn broken(error: &WsError) -> Received {
+    match error {
+        WsError::Capacity(_) => Received::Broken(CloseCode::FrameTooLarge),
+        WsError::Protocol(_) | WsError::Utf8(_) => Received::Broken(CloseCode::ProtocolViolation),
+        _ => Received::End,
+    }
+}
