@@ -91,7 +91,7 @@ section! {
         /// How much of the conversation is given to the assistant, newest first, in bytes of text.
         recent_bytes: usize = count(16_384, 1_024..=1_048_576);
         /// The longest answer, in UTF-8 bytes. A longer one is cut off there.
-        max_answer_bytes: usize = count(65_536, 1_024..=262_144);
+        max_answer_bytes: usize = count(32_768, 1_024..=32_768);
     }
 }
 

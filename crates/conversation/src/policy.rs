@@ -46,7 +46,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             max_text_bytes: 4_000,
-            max_answer_bytes: 64 * 1024,
+            max_answer_bytes: 32 * 1024,
             max_events: 10_000,
             max_waiting: 64,
             recent_bytes: 16 * 1024,

@@ -124,7 +124,7 @@ fn an_impossible_limit_is_refused() {
             "[limits]\nconnections_per_visitor = 0",
             "[limits]\nmax_frame_bytes = 4000",
             "[limits]\nkeepalive_ms = 60000",
-            "[limits]\nwrite_buffer_bytes = 65536",
+            "[limits]\nwrite_buffer_bytes = 32768",
             "[turn]\ndeadline_ms = 0",
             "[turn]\nrecent_bytes = 2000",
         ],
@@ -134,7 +134,7 @@ fn an_impossible_limit_is_refused() {
             limits.connections_per_visitor = 0: must be from 1 to 10000
             limits.max_frame_bytes = 4000: must be at least max_text_bytes (4000) and 256 more, or the longest message could not be sent
             limits.keepalive_ms = 60000: must be less than silent_ms (60000), or healthy connections would be closed before they are asked for a sign of life
-            limits.write_buffer_bytes = 65536: must be at least 131072: twice the longest answer (turn.max_answer_bytes) or message, or its readers would count as slow
+            limits.write_buffer_bytes = 32768: must be at least 65536: twice the longest answer (turn.max_answer_bytes) or message, or its readers would count as slow
             turn.deadline_ms = 0: must be from 1000 to 900000
             turn.recent_bytes = 2000: must be at least limits.max_text_bytes (4000), or the assistant could not read the longest message"#]],
     );
