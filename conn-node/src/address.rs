@@ -37,7 +37,7 @@ pub fn client_address<'h>(
     peer: IpAddr,
     forwarded: impl DoubleEndedIterator<Item = &'h str>,
     trusted: &[IpNet],
-) -> IpAddr {
+) -> Address {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     let mut client = peer.to_canonical();
     for entry in forwarded.rev().flat_map(|header| header.rsplit(',')) {
@@ -49,7 +49,7 @@ pub fn client_address<'h>(
             None => break,
         }
     }
-    client
+    Address::from(client)
 }
 
 /// Some proxies add a port.
@@ -66,8 +66,7 @@ mod tests {
     /// The client's address behind proxies in 10.0.0.0/8 and fd00::/8.
     fn client(peer: &str, forwarded: &[&str]) -> String {
         let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-        let client = client_address(peer.parse().unwrap(), forwarded.iter().copied(), &trusted);
-        Address::from(client).to_string()
+        client_address(peer.parse().unwrap(), forwarded.iter().copied(), &trusted).to_string()
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -25,9 +26,10 @@ impl Refusal {
         Self { code, message: message.into(), retry_after_ms: 0 }
     }
 
-    /// A refusal for a while, in milliseconds.
+    /// A refusal for a while. The wait is rounded up to milliseconds, so that whoever waits so long is let in.
     #[must_use]
-    pub fn for_a_while(self, wait_ms: u64) -> Self {
+    pub fn for_a_while(self, wait: Duration) -> Self {
+        let wait_ms = wait.as_nanos().div_ceil(1_000_000);
         Self { retry_after_ms: u32::try_from(wait_ms).unwrap_or(u32::MAX), ..self }
     }
 
@@ -92,8 +94,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_wait_is_rounded_up_so_that_it_is_never_zero_or_too_short() {
+        let wait = |micros| Refusal::new(ErrorCode::RateLimited, "").for_a_while(Duration::from_micros(micros));
+
+        assert_eq!(wait(3).retry_after_ms, 1);
+        assert_eq!(wait(1_500).retry_after_ms, 2);
+        assert_eq!(wait(2_000).retry_after_ms, 2);
+        assert_eq!(wait(0).retry_after_ms, 0);
+    }
+
+    #[test]
     fn an_http_client_is_told_to_wait_in_whole_seconds_rounded_up() {
-        let refusal = Refusal::new(ErrorCode::RateLimited, "slow down").for_a_while(1_001);
+        let refusal = Refusal::new(ErrorCode::RateLimited, "slow down").for_a_while(Duration::from_millis(1_001));
         let response = refusal.into_response();
 
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);

@@ -1,18 +1,13 @@
 //! Rates, for one thing and for many.
 
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::time::Duration;
 
-use conversation::Millis;
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::{DashMapStateStore, HashMapStateStore};
 use governor::state::{InMemoryState, NotKeyed};
-use governor::{NotUntil, Quota, RateLimiter};
-
-use crate::limits::ticks::Ticks;
-
-type Instant = <Ticks as Clock>::Instant;
-type Limiter<K, S> = RateLimiter<K, S, Ticks, NoOpMiddleware<Instant>>;
+use governor::{Quota, RateLimiter};
 
 pub(super) mod quota {
     use std::num::NonZeroU32;
@@ -34,19 +29,22 @@ pub(super) mod quota {
 }
 
 /// One rate.
-pub(super) struct Rate {
-    limiter: Limiter<NotKeyed, InMemoryState>,
-    ticks: Ticks,
+pub(super) struct Rate<C: Clock> {
+    limiter: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
+    clock: C,
 }
 
-impl Rate {
-    pub(super) fn new(quota: Quota, ticks: &Ticks) -> Self {
-        Self { limiter: RateLimiter::direct_with_clock(quota, ticks.clone()), ticks: ticks.clone() }
+impl<C: Clock> Rate<C> {
+    pub(super) fn new(quota: Quota, clock: &C) -> Self
+    where
+        C: Clone,
+    {
+        Self { limiter: RateLimiter::direct_with_clock(quota, clock.clone()), clock: clock.clone() }
     }
 
-    /// Counts one. The error is how long to wait, in milliseconds; nothing was counted then.
-    pub(super) fn check(&self) -> Result<(), Millis> {
-        self.limiter.check().map_err(|until| wait(&until, &self.ticks))
+    /// Counts one. The error is how long to wait; nothing was counted then.
+    pub(super) fn check(&self) -> Result<(), Duration> {
+        self.limiter.check().map_err(|until| until.wait_time_from(self.clock.now()))
     }
 }
 
@@ -55,39 +53,39 @@ const GROUPS: u64 = 4_096;
 
 /// The same rate for each of many keys, in bounded memory.
 ///
-/// Up to `most` keys are counted one by one. Beyond it, keys share the rate in [`GROUPS`] groups until there is room: a
-/// flood of new keys then slows strangers down, but grows nothing and shuts nobody out for good.
-pub(super) struct KeyedRate<K: Hash + Eq + Clone> {
-    each: Limiter<K, DashMapStateStore<K>>,
-    groups: Limiter<u64, HashMapStateStore<u64>>,
+/// Up to `most` keys are counted one by one. Beyond it, keys share the rate in [`GROUPS`] groups until a sweep has made
+/// room: a flood of new keys then slows strangers down, but grows nothing and shuts nobody out for good.
+pub(super) struct KeyedRate<K: Hash + Eq + Clone, C: Clock> {
+    each: RateLimiter<K, DashMapStateStore<K>, C, NoOpMiddleware<C::Instant>>,
+    groups: RateLimiter<u64, HashMapStateStore<u64>, C, NoOpMiddleware<C::Instant>>,
     hasher: RandomState,
     most: usize,
-    ticks: Ticks,
+    clock: C,
 }
 
-impl<K: Hash + Eq + Clone> KeyedRate<K> {
-    pub(super) fn new(quota: Quota, most: usize, ticks: &Ticks) -> Self {
+impl<K: Hash + Eq + Clone, C: Clock + Clone> KeyedRate<K, C> {
+    pub(super) fn new(quota: Quota, most: usize, clock: &C) -> Self {
         Self {
-            each: RateLimiter::new(quota, DashMapStateStore::default(), ticks.clone()),
-            groups: RateLimiter::new(quota, HashMapStateStore::default(), ticks.clone()),
+            each: RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()),
+            groups: RateLimiter::new(quota, HashMapStateStore::default(), clock.clone()),
             hasher: RandomState::new(),
             most,
-            ticks: ticks.clone(),
+            clock: clock.clone(),
         }
     }
 
-    /// Counts one for `key`. The error is how long to wait, in milliseconds; nothing was counted then.
-    pub(super) fn check(&self, key: &K) -> Result<(), Millis> {
+    /// Counts one for `key`. The error is how long to wait; nothing was counted then.
+    pub(super) fn check(&self, key: &K) -> Result<(), Duration> {
         let checked = if self.each.len() < self.most {
             self.each.check_key(key)
         } else {
             self.groups.check_key(&(self.hasher.hash_one(key) % GROUPS))
         };
-        checked.map_err(|until| wait(&until, &self.ticks))
+        checked.map_err(|until| until.wait_time_from(self.clock.now()))
     }
 
     /// Forgets the keys that are back at rest: they count as new ones do.
-    pub(super) fn forget_idle(&self) {
+    pub(super) fn sweep(&self) {
         self.each.retain_recent();
         self.each.shrink_to_fit();
         self.groups.retain_recent();
@@ -97,10 +95,4 @@ impl<K: Hash + Eq + Clone> KeyedRate<K> {
     pub(super) fn len(&self) -> usize {
         self.each.len() + self.groups.len()
     }
-}
-
-/// Rounded up: whoever waits so long is let in.
-fn wait(until: &NotUntil<Instant>, ticks: &Ticks) -> Millis {
-    let wait = until.wait_time_from(ticks.now());
-    u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(Millis::MAX).max(1)
 }

@@ -4,44 +4,43 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-type Taken<K> = Arc<Mutex<HashMap<K, usize>>>;
-
-/// At most so many places for each key.
-pub(super) struct Places<K> {
-    taken: Taken<K>,
+/// At most so many seats for each key.
+pub(super) struct Seats<K> {
+    taken: Arc<Mutex<HashMap<K, usize>>>,
     most: usize,
 }
 
-/// One place, until it is dropped.
+/// One seat, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place<K: Hash + Eq> {
-    taken: Taken<K>,
+pub struct Seat<K: Hash + Eq> {
+    taken: Arc<Mutex<HashMap<K, usize>>>,
     key: K,
 }
 
-impl<K: Hash + Eq + Copy> Places<K> {
+impl<K: Hash + Eq + Clone> Seats<K> {
     pub(super) fn new(most: usize) -> Self {
         Self { taken: Arc::default(), most }
     }
 
-    /// A place, if there is one left for this key.
-    pub(super) fn take(&self, key: K) -> Option<Place<K>> {
+    /// A seat, if there is one left for this key.
+    pub(super) fn take(&self, key: K) -> Option<Seat<K>> {
         let mut taken = lock(&self.taken);
-        let count = taken.entry(key).or_insert(0);
+        let count = taken.entry(key.clone()).or_insert(0);
         if *count >= self.most {
             return None;
         }
         *count += 1;
-        Some(Place { taken: Arc::clone(&self.taken), key })
-    }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        lock(&self.taken).len()
+        Some(Seat { taken: Arc::clone(&self.taken), key })
     }
 }
 
-impl<K: Hash + Eq> Drop for Place<K> {
+impl<K: Hash + Eq> Seats<K> {
+    pub(super) fn taken(&self, key: &K) -> usize {
+        lock(&self.taken).get(key).copied().unwrap_or(0)
+    }
+}
+
+impl<K: Hash + Eq> Drop for Seat<K> {
     fn drop(&mut self) {
         let mut taken = lock(&self.taken);
         if let Some(count) = taken.get_mut(&self.key) {
