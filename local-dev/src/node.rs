@@ -108,57 +108,48 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn run(mut self, first: NodeProcess, mut stopped: oneshot::Receiver<()>) {
-        let mut process = Some(first);
+    async fn run(mut self, mut process: NodeProcess, mut stopped: oneshot::Receiver<()>) {
         loop {
             let lived = tokio::select! {
                 _ = &mut stopped => break,
-                lived = async {
-                    match &mut process {
-                        Some(process) => process.lived().await,
-                        None => Lived::Short,
-                    }
-                } => lived,
+                lived = process.lived() => lived,
             };
-            self.status.send_modify(|status| (status.pid, status.state) = (None, NodeState::Down));
-            let pause = self.pause(lived);
-            tokio::select! {
-                _ = &mut stopped => return,
-                () = tokio::time::sleep(pause) => {}
-            }
             process = tokio::select! {
                 _ = &mut stopped => return,
-                process = self.start_again() => process,
+                process = self.start_again(lived) => process,
             };
         }
-        if let Some(process) = process {
-            self.status.send_modify(|status| status.state = NodeState::Draining);
-            process.drain(self.program.drain + DRAIN_GRACE).await;
+        self.status.send_modify(|status| status.state = NodeState::Draining);
+        process.drain(self.program.drain + DRAIN_GRACE).await;
+    }
+
+    /// Starts nodes until one is ready.
+    async fn start_again(&mut self, mut lived: Lived) -> NodeProcess {
+        loop {
+            self.status.send_modify(|status| (status.pid, status.state) = (None, NodeState::Down));
+            tokio::time::sleep(self.pause(lived)).await;
+            match self.start().await {
+                Ok(process) => return process,
+                Err(NodeError::Ended { status }) if was_killed(status) => lived = Lived::Killed,
+                Err(error) => {
+                    tracing::error!(%error, "the node cannot be started again");
+                    lived = Lived::Short;
+                }
+            }
         }
     }
 
-    /// A new node that is ready; `None` if there is none.
-    async fn start_again(&mut self) -> Option<NodeProcess> {
-        let started = async {
-            let mut process = NodeProcess::start(&self.program)?;
-            let pid = process.child.id();
-            self.status.send_modify(|status| {
-                *status = NodeStatus { pid, state: NodeState::Starting, restarts: status.restarts + 1 };
-            });
-            process.ready(self.program.address).await?;
-            Ok::<_, NodeError>(process)
-        };
-        match started.await {
-            Ok(process) => {
-                tracing::info!(pid = process.child.id(), "the node is ready again");
-                self.status.send_modify(|status| status.state = NodeState::Ready);
-                Some(process)
-            }
-            Err(error) => {
-                tracing::error!(%error, "the node cannot be started again");
-                None
-            }
-        }
+    /// A new node that is ready.
+    async fn start(&mut self) -> Result<NodeProcess, NodeError> {
+        let mut process = NodeProcess::start(&self.program)?;
+        let pid = process.child.id();
+        self.status.send_modify(|status| {
+            *status = NodeStatus { pid, state: NodeState::Starting, restarts: status.restarts + 1 };
+        });
+        process.ready(self.program.address).await?;
+        tracing::info!(pid, "the node is ready again");
+        self.status.send_modify(|status| status.state = NodeState::Ready);
+        Ok(process)
     }
 
     /// How long to wait before the next start.
