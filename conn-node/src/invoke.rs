@@ -79,12 +79,7 @@ pub mod http {
         /// # Errors
         /// The HTTP client cannot be made.
         pub fn new(base: &str) -> Result<Self, reqwest::Error> {
-            let client = reqwest::Client::builder()
-                .tcp_nodelay(true)
-                .connect_timeout(CONNECT_TIMEOUT)
-                .redirect(reqwest::redirect::Policy::none())
-                .no_proxy()
-                .build()?;
+            let client = outbound::client().connect_timeout(CONNECT_TIMEOUT).build()?;
             Ok(Self { client, base: base.trim_end_matches('/').to_owned() })
         }
 

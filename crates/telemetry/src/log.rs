@@ -10,8 +10,10 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
 
-/// Crates whose inner life is of no use to an operator: they are heard from `warn` on, whatever the level.
-const QUIET: [&str; 6] = ["hyper", "hyper_util", "reqwest", "rustls", "tungstenite", "tokio_tungstenite"];
+/// Crates whose inner life is of no use to an operator: they are heard from `warn` on, whatever the level. Below it,
+/// `lambda_runtime` would write whole requests, with what visitors said.
+const QUIET: [&str; 7] =
+    ["hyper", "hyper_util", "lambda_runtime", "reqwest", "rustls", "tungstenite", "tokio_tungstenite"];
 
 /// Sends the program's log lines to standard error. To be called once, first thing in `main`.
 ///

@@ -1,0 +1,11 @@
+//! The real program under a Lambda runtime API, and in front of a model's server that fails in every way known.
+
+// Clippy allows these in functions marked as tests, and not in those that tests call.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod faults;
+mod openai_server;
+mod program;
+mod retries;
+mod scripted;
+mod start;
