@@ -213,10 +213,9 @@ fn demo_url(demo: SocketAddr) -> String {
 fn welcome(options: &Options, addresses: Addresses, settings: &Settings, took: Duration) -> String {
     let Addresses { node, metrics, functions, demo } = addresses;
     let (url, data, model) = (demo_url(demo), settings.data(), settings.model());
-    let node = if options.no_node {
-        format!("none (--no-node); one is expected on {node}")
-    } else {
-        format!("ws://{node}/v1/connect")
+    let node = match options.no_node {
+        true => format!("none; one fits that is started with\n\n{}\n", settings.node_command()),
+        false => format!("ws://{node}/v1/connect"),
     };
     let mut text = format!(
         "Frontdesk is up after {} ms. Ctrl-C stops it.\n\n  \

@@ -18,6 +18,16 @@ pub const BUILT_IN: &str = include_str!("../frontdesk.toml");
 /// The site of the demo shop, in the built-in configuration.
 const SHOP: &str = "FRONTDESK_SITES_SHOP_ORIGINS";
 
+/// The variables that a node started by hand needs; none of them is a secret.
+const BY_HAND: [&str; 6] = [
+    config::FILE_VARIABLE,
+    "FRONTDESK_FUNCTIONS_URL",
+    "FRONTDESK_NODE_LISTEN",
+    "FRONTDESK_NODE_METRICS_LISTEN",
+    SHOP,
+    "FRONTDESK_STORE_DATA",
+];
+
 /// Where everything listens. No port is 0.
 #[derive(Clone, Copy, Debug)]
 pub struct Addresses {
@@ -93,6 +103,14 @@ impl Settings {
             Data::Memory => "in memory, gone when this stops".to_owned(),
             Data::Folder(folder) => folder.display().to_string(),
         }
+    }
+
+    /// What to type to start a node by hand that fits the rest.
+    #[must_use]
+    pub fn node_command(&self) -> String {
+        let needed = self.env.iter().filter(|(name, _)| BY_HAND.iter().any(|needed| name == needed));
+        let set = needed.map(|(name, value)| format!("{}='{}'", name.display(), value.display()));
+        set.chain(["cargo run -p conn-node".to_owned()]).collect::<Vec<_>>().join(" ")
     }
 
     /// What answers, for people to read.
@@ -191,6 +209,13 @@ mod tests {
         file.write_all(b"[sites.mine]\nname = \"Mine\"\norigins = [\"http://127.0.0.1:1\"]\n").unwrap();
         let settings = settings(&["--config", file.path().to_str().unwrap()], &[]).unwrap();
         assert_eq!(read_by_child(&settings).sites.keys().collect::<Vec<_>>(), ["mine"]);
+    }
+
+    #[test]
+    fn a_node_by_hand_gets_what_it_needs_and_no_key() {
+        let command = settings(&["--no-node"], &[("FRONTDESK_AI_API_KEY", "secret")]).unwrap().node_command();
+        assert!(command.contains("FRONTDESK_NODE_LISTEN='127.0.0.1:2' "), "{command}");
+        assert!(command.ends_with(" cargo run -p conn-node") && !command.contains("secret"), "{command}");
     }
 
     #[test]
