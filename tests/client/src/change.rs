@@ -30,6 +30,8 @@ pub enum Change {
         visitor: String,
         /// Which conversation.
         conversation: u32,
+        /// The seq of its newest event.
+        head: Seq,
     },
     /// All events held were dropped: they were of another log.
     Dropped,

@@ -233,7 +233,8 @@ impl Client {
             None => self.wrong("a Welcome that opens no conversation"),
         }
         self.outbox.restart();
-        self.changes.push_back(Change::Welcomed { visitor: welcome.visitor, conversation: self.conversation });
+        let (visitor, head) = (welcome.visitor, welcome.opened.map_or(0, |opened| opened.head));
+        self.changes.push_back(Change::Welcomed { visitor, conversation: self.conversation, head });
     }
 
     fn open(&mut self, opened: &v1::Opened) {
