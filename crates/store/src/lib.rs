@@ -1,4 +1,9 @@
 //! Where conversations and records are kept: the port [`Store`] and its implementations.
+//!
+//! A store keeps four things: the **log** of each conversation; the **due** index, which says when a conversation needs
+//! attention though nobody may be connected; small versioned **records**, listed by ordered indexes; and the **budget** of
+//! the model, from which every node reserves. What each promises is said at [`Store`], and tried out by one suite,
+//! `conformance`, that every implementation runs.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -11,6 +16,6 @@ pub use embedded::EmbeddedStore;
 pub use error::StoreError;
 pub use key::{Index, InvalidKey, Key, MAX_KEY_BYTES, MAX_KEY_PART_BYTES};
 pub use port::{
-    Answer, Append, Appended, BoxFuture, Delete, Deleted, List, Listed, Listing, MAX_EVENT_BYTES, MAX_LIMIT,
-    MAX_READ_BYTES, MAX_VALUE_BYTES, Put, PutOutcome, Record, Reserve, SetDue, Store, Version,
+    Answer, Append, Appended, BoxFuture, Delete, Deleted, List, Listed, Listing, MAX_CLOCK_SKEW_MS, MAX_EVENT_BYTES,
+    MAX_LIMIT, MAX_READ_BYTES, MAX_VALUE_BYTES, Put, PutOutcome, Record, Reserve, SetDue, Store, Version,
 };

@@ -26,6 +26,9 @@ pub const MAX_READ_BYTES: usize = 1024 * 1024;
 /// The largest `limit` that has an effect.
 pub const MAX_LIMIT: usize = 10_000;
 
+/// How far the clocks of two callers may differ, in milliseconds.
+pub const MAX_CLOCK_SKEW_MS: u64 = 60_000;
+
 /// Keeps logs, the due index, records and the model's budget.
 ///
 /// - **Durable.** A write is answered with success only when it survives the death of the process and, where the store has
@@ -244,6 +247,7 @@ pub struct Reserve<'a> {
     pub burst: u64,
     /// What the owner of the quota says is left. The level is pulled down to it first, never up.
     pub remaining: Option<u64>,
-    /// The time. One that is behind an earlier caller's counts as that one's.
+    /// The time. One that is behind an earlier caller's counts as that one's, so that clocks that differ gain nothing; one
+    /// that is behind by more than [`MAX_CLOCK_SKEW_MS`] means that the clock was set back, and counts from now on.
     pub now: Millis,
 }

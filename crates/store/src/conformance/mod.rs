@@ -4,7 +4,8 @@
 //! store::store_conformance!(open_an_empty_store);
 //! ```
 //!
-//! makes one test of each case. `open_an_empty_store` is an async function without arguments that returns a [`Fixture`].
+//! makes one test of each case. `open_an_empty_store` is an async function without arguments that returns a [`Fixture`]. The
+//! crate that calls it needs `tokio` with `macros` and `rt-multi-thread`.
 
 // This is test code that several crates' tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
@@ -81,6 +82,7 @@ macro_rules! store_conformance {
             what_is_given_back_shortens_the_wait
             what_the_owner_says_is_left_pulls_the_level_down_never_up
             a_clock_that_is_behind_gains_nothing
+            a_clock_that_was_set_back_stops_no_bucket
             buckets_do_not_mix
             a_store_that_works_is_ready
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use conversation::Millis;
 
-use crate::{Key, Reserve};
+use crate::{Key, MAX_CLOCK_SKEW_MS, Reserve};
 
 /// How many buckets are kept before those that are full again are forgotten.
 const SWEEP_AT: usize = 1024;
@@ -49,19 +49,21 @@ impl Bucket {
     fn take(before: Option<&Bucket>, ask: &Reserve<'_>) -> (Self, u64) {
         let rate = i128::from(ask.per_minute.get());
         let full = i128::from(ask.burst) * MINUTE_MS;
-        let at = before.map_or(ask.now, |bucket| bucket.at.max(ask.now));
-        let level = before.map_or(full, |bucket| bucket.units + i128::from(at - bucket.at) * rate).min(full);
+        // Without this a clock that was once wrong by an hour would stop the refill for an hour.
+        let set_back = before.is_some_and(|bucket| bucket.at > ask.now.saturating_add(MAX_CLOCK_SKEW_MS));
+        let at = before.map_or(ask.now, |bucket| if set_back { ask.now } else { bucket.at.max(ask.now) });
+        let elapsed = before.map_or(0, |bucket| at.saturating_sub(bucket.at));
+        let level = before.map_or(full, |bucket| bucket.units + i128::from(elapsed) * rate).min(full);
         let known = ask.remaining.map_or(level, |remaining| level.min(i128::from(remaining) * MINUTE_MS));
         let units = (known - i128::from(ask.amount) * MINUTE_MS).min(full);
         let full_at = at.saturating_add(ceiling_ms(full - units, rate));
-        // The level is as of `at`; a caller whose clock is behind waits until then too.
-        let wait_ms = if units < 0 { ceiling_ms(-units, rate).saturating_add(at - ask.now) } else { 0 };
-        (Self { units, at, full_at }, wait_ms)
+        (Self { units, at, full_at }, ceiling_ms(-units, rate))
     }
 }
 
+/// How long `units` take to flow in, rounded up.
 fn ceiling_ms(units: i128, rate: i128) -> u64 {
-    u64::try_from(units.max(0).div_euclid(rate) + i128::from(units.rem_euclid(rate) > 0)).unwrap_or(u64::MAX)
+    u64::try_from((units.max(0) + rate - 1) / rate).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

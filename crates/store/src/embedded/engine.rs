@@ -83,10 +83,11 @@ impl Engine {
         };
         result.map_err(|fault| {
             // redb answers nothing more after an I/O error until it is opened again; the writer sees to that.
+            let now = Instant::now();
             if self.trouble().is_none() {
-                self.note(&fault, Instant::now());
+                self.note(&fault, now);
             }
-            self.failure_of(&fault).explain(what)
+            self.refusal(now).explain(what)
         })
     }
 

@@ -32,7 +32,7 @@ use budget::Budget;
 use engine::Engine;
 use medium::MemoryMedium;
 use tables::{Found, NewEvent, NewRecord, Span};
-use writer::{Task, Writer};
+use writer::{Task, Writer, stopped};
 
 /// How an [`EmbeddedStore`] uses memory and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,7 +236,9 @@ impl Store for EmbeddedStore {
     }
 
     fn ready(&self) -> Answer<'_, ()> {
-        Box::pin(async move { self.engine.ready() })
+        Box::pin(
+            async move { if self.writer.is_running() { self.engine.ready() } else { Err(stopped("take writes")) } },
+        )
     }
 }
 

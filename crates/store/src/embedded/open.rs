@@ -247,7 +247,10 @@ impl std::fmt::Display for Fault {
             Self::Locked => f.write_str("another program has locked the data file"),
             Self::Damaged(reason) => f.write_str(reason),
             Self::Schema(found) => write!(f, "the data file has the unknown layout {found}"),
-            Self::Io(source) => source.fmt(f),
+            Self::Io(source) if source.kind() == io::ErrorKind::StorageFull => {
+                f.write_str("the disk of the data file is full; make space")
+            }
+            Self::Io(source) => write!(f, "the data file cannot be read or written: {source}"),
         }
     }
 }

@@ -84,7 +84,8 @@ where
     }
 }
 
-fn stopped(task: &Task) -> StoreError {
+/// The writer thread is gone: it panicked, which is a fault in this program or in redb.
+pub(super) fn stopped(task: impl fmt::Display) -> StoreError {
     let reason = "its writer has stopped; restart the node".to_owned();
     StoreError::Unavailable { what: task.to_string(), reason, retry_after_ms: 1000 }
 }
@@ -174,6 +175,11 @@ impl Writer {
             queued?;
             answer.await.unwrap_or_else(|_| Err(stopped(&task)))
         })
+    }
+
+    /// Whether it still takes writes.
+    pub(super) fn is_running(&self) -> bool {
+        !self.shared.queue().closed
     }
 
     /// Makes the writer look after the engine now.

@@ -45,6 +45,8 @@ pub(crate) enum Fault {
     SyncFails,
     /// Nothing works any more, reads neither.
     Dead,
+    /// A sync panics: what a fault in the code below the store would do.
+    Panics,
 }
 
 impl Disk {
@@ -111,6 +113,10 @@ impl State {
         }
     }
 
+    fn fails_writes(&self) -> bool {
+        matches!(self.fault, Fault::Full | Fault::Dead)
+    }
+
     fn is_dead(&self) -> bool {
         self.fault == Fault::Dead && self.good_for == Some(0)
     }
@@ -148,7 +154,7 @@ impl StorageBackend for Disk {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.state();
-        if (state.fault != Fault::SyncFails || state.is_dead()) && !state.is_good() {
+        if state.fails_writes() && !state.is_good() {
             return Err(io::ErrorKind::StorageFull.into());
         }
         state.seen.resize(len as usize, 0);
@@ -159,6 +165,10 @@ impl StorageBackend for Disk {
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state();
         if state.fault != Fault::Full && !state.is_good() {
+            if state.fault == Fault::Panics {
+                drop(state);
+                panic!("a fault below the store");
+            }
             state.pending.clear();
             return Err(io::Error::other("the sync failed"));
         }
@@ -169,7 +179,7 @@ impl StorageBackend for Disk {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.state();
-        let good = state.fault == Fault::SyncFails || state.is_good();
+        let good = !state.fails_writes() || state.is_good();
         let data = if good { data } else { &data[..data.len() / 2] };
         write(&mut state.seen, offset as usize, data);
         state.pending.push(Change::Write { offset: offset as usize, data: data.to_vec() });

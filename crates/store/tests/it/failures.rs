@@ -209,3 +209,19 @@ async fn more_writes_than_the_queue_holds_are_refused_and_the_rest_is_stored() {
     }
     assert_eq!(heads, stored, "what was refused was not stored");
 }
+
+#[tokio::test]
+async fn a_writer_that_panicked_refuses_and_keeps_nobody_waiting() {
+    let disk = Disk::default();
+    let store = Arc::new(open(&disk));
+    assert_eq!(append(&*store, &conversation(1), &event(1, "kept")).await, Ok(Appended::Stored));
+    disk.fail_after(0, Fault::Panics);
+    for _ in 0..2 {
+        let error = append(&*store, &conversation(1), &event(2, "lost")).await.expect_err("the writer is gone");
+        assert!(error.to_string().contains("its writer has stopped; restart the node"), "{error}");
+    }
+    assert!(store.ready().await.is_err());
+    disk.mend();
+    drop(store);
+    assert_eq!(log(&open(&disk), &conversation(1)).await[..1], [event(1, "kept")]);
+}
