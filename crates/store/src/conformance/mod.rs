@@ -1,6 +1,6 @@
 //! One suite for every implementation of [`Store`]: what the port promises, tried out.
 //!
-//! ```ignore
+//! ```text
 //! store::store_conformance!(open_an_empty_store);
 //! ```
 //!
