@@ -24,6 +24,10 @@ const CASES: usize = 301;
 /// The suite takes about a minute.
 const TIME_LIMIT: Duration = Duration::from_secs(600);
 
+/// Starts the suite from its folder. PYTHONPATH would not do: one of the packages needs its .pth file read.
+const START: &str = "import os, site; site.addsitedir(os.environ['AUTOBAHN_PACKAGES']); \
+                     from autobahntestsuite.wstest import run; run()";
+
 /// What the program is told.
 #[derive(Debug, Parser)]
 struct Options {
@@ -75,9 +79,9 @@ async fn fuzz(options: &Options, address: SocketAddr) -> anyhow::Result<()> {
     std::fs::write(&plan, serde_json::to_vec_pretty(&plan_of(address, &reports, &options.cases))?)?;
 
     let mut suite = Command::new(&options.python)
-        .args(["-c", "from autobahntestsuite.wstest import run; run()", "--mode", "fuzzingclient", "--spec"])
+        .args(["-c", START, "--mode", "fuzzingclient", "--spec"])
         .arg(&plan)
-        .env("PYTHONPATH", &options.packages)
+        .env("AUTOBAHN_PACKAGES", std::fs::canonicalize(&options.packages)?)
         .current_dir(&reports)
         .kill_on_drop(true)
         .spawn()
