@@ -1,0 +1,243 @@
+// The panel as a whole: what stands where in which state.
+
+import { Component, createRef } from "preact";
+import type { Desk } from "../desk/desk.ts";
+import type { Site } from "../site.ts";
+import { CloseCode } from "../wire/closing.ts";
+import { Composer } from "./composer.tsx";
+import { Ending } from "./ending.tsx";
+import { Header } from "./header.tsx";
+import { Icon } from "./icons.tsx";
+import { beginning, items, thinking } from "./items.ts";
+import { Message, Speaker } from "./message.tsx";
+import { in_language, type Strings } from "./strings.ts";
+import { Transcript } from "./transcript.tsx";
+
+export interface PanelProps {
+  readonly desk: Desk;
+  /** Not known before the node has answered for the first time. */
+  readonly site: Site | undefined;
+  readonly words: Strings;
+  readonly language: string;
+  readonly online: boolean;
+  readonly shown: boolean;
+  readonly modal: boolean;
+  /** Unix milliseconds. */
+  readonly now: number;
+  /** The page says nobody, and the site wants to know. */
+  readonly unidentified: boolean;
+  close(): void;
+}
+
+export class Panel extends Component<PanelProps> {
+  readonly field = createRef<HTMLTextAreaElement>();
+  readonly frame = createRef<HTMLElement>();
+  readonly live = createRef<HTMLDivElement>();
+
+  readonly #key_down = (event: KeyboardEvent) => {
+    // Escape also ends an input method's composition.
+    if (event.isComposing || event.keyCode === 229) return;
+    if (event.key === "Escape") this.props.close();
+    if (event.key === "Tab" && this.props.modal) this.#go_round(event);
+  };
+
+  /** Keeps the focus inside while the panel covers the page. */
+  #go_round(event: KeyboardEvent): void {
+    const frame = this.frame.current!;
+    const stops = [...frame.querySelectorAll<HTMLElement>("button, textarea, a[href], input, [tabindex='0']")].filter(
+      (stop) => stop.offsetParent,
+    );
+    const edge = event.shiftKey ? stops[0] : stops.at(-1);
+    const active = (frame.getRootNode() as ShadowRoot).activeElement;
+    if (active !== edge && active !== frame) return;
+    event.preventDefault();
+    (event.shiftKey ? stops.at(-1) : stops[0])?.focus();
+  }
+
+  override render(props: PanelProps) {
+    const { desk, site, words, shown, modal } = props;
+    const { kind } = desk.link.state;
+    const name = site?.name ?? "";
+    return (
+      <section
+        class="panel"
+        ref={this.frame}
+        hidden={!shown}
+        role="dialog"
+        aria-modal={modal}
+        aria-label={name ? `${words.chat}: ${name}` : words.chat}
+        tabIndex={-1}
+        onKeyDown={this.#key_down}
+      >
+        <Header desk={desk} words={words} name={name} connecting={kind === "connecting" && !desk.met} close={props.close} />
+        {this.#bar()}
+        {this.#middle()}
+        {this.#foot()}
+        <div class="hide" aria-live="polite" ref={this.live} />
+      </section>
+    );
+  }
+
+  /** One slim line when something is wrong that passes. */
+  #bar() {
+    const { desk, words, online } = this.props;
+    const { kind } = desk.link.state;
+    if (!online) return <p class="bar">{words.offline}</p>;
+    const lost = kind === "waiting" || (kind === "connecting" && desk.met);
+    if (lost) {
+      return (
+        <p class="bar">
+          {words.reconnecting}
+          <button type="button" class="text-button" onClick={() => desk.link.check()}>
+            {words.try_now}
+          </button>
+        </p>
+      );
+    }
+    if (desk.notice !== undefined) return <p class="bar">{words.errors[desk.notice] ?? words.error}</p>;
+    return null;
+  }
+
+  #middle() {
+    const { desk, words, language, shown, now, online } = this.props;
+    const shown_items = items(desk);
+    const { owner } = desk.standing;
+    const fresh = shown_items.length === 0;
+    const offline = !online || desk.link.state.kind !== "open";
+    const newest_answer = shown_items.filter((item) => item.kind === "assistant").at(-1)?.key;
+    const asked = desk.outbox.entries.some(({ command }) => command.kind === "ask_person");
+    const may_ask = owner === "assistant" && !asked;
+    const writing = owner === "assistant" && desk.writing.text !== "";
+    const loading = fresh && !desk.met && desk.link.state.kind === "connecting" && !this.props.site;
+    return (
+      <Transcript
+        words={words}
+        count={shown_items.length}
+        own={shown_items.filter((item) => item.kind === "visitor").length}
+        shown={shown}
+        over={
+          writing && (
+            <button type="button" class="pill stop" disabled={desk.stopping} onClick={() => desk.stop()}>
+              <Icon name="stop" fill />
+              {desk.stopping ? words.stopping : words.stop}
+            </button>
+          )
+        }
+      >
+        {loading ? <Skeleton words={words} /> : this.#greeting(fresh)}
+        {shown_items.map((item) => (
+          <Message
+            key={item.key}
+            item={item}
+            desk={desk}
+            words={words}
+            language={language}
+            offline={offline}
+            left={item.kind === "visitor" && item.until > now ? Math.ceil((item.until - now) / 1000) : 0}
+            may_ask={may_ask && item.key === newest_answer}
+          />
+        ))}
+        {thinking(desk) && (
+          <div class="message assistant first">
+            <Speaker words={words} />
+            <div class="bubble-text dots">
+              <span class="hide">{words.thinking}</span>
+              <i />
+              <i />
+              <i />
+            </div>
+          </div>
+        )}
+        {owner === "queue" && !beginning(desk) && (
+          <div class="waiting">
+            <span class="ring" aria-hidden="true" />
+            <div>
+              <strong>{words.queue}</strong>
+              <p>{words.queue_note}</p>
+            </div>
+          </div>
+        )}
+      </Transcript>
+    );
+  }
+
+  #greeting(fresh: boolean) {
+    const { desk, site, words, language } = this.props;
+    const greeting = (site && in_language(site.greeting, language)) ?? words.greeting;
+    const suggestions = (site && in_language(site.suggestions, language)) ?? [];
+    return (
+      <div class="greeting">
+        <span class="face big" aria-hidden="true">
+          <Icon name="spark" fill />
+        </span>
+        <h3 dir="auto">{greeting}</h3>
+        <p>{words.greeting_note}</p>
+        {fresh && suggestions.length > 0 && (
+          <ul class="suggestions" aria-label={words.suggestions}>
+            {suggestions.map((text) => (
+              <li key={text}>
+                <button
+                  type="button"
+                  onClick={() => {
+                    desk.send(text);
+                    this.field.current?.focus();
+                  }}
+                >
+                  <span dir="auto">{text}</span>
+                  <Icon name="go" />
+                </button>
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
+    );
+  }
+
+  #foot() {
+    const { desk, site, words, unidentified } = this.props;
+    const { state } = desk.link;
+    if (state.kind === "refused") return <p class="closed-note">{refusal_text(state.code, words)}</p>;
+    if (state.kind === "unidentified" || unidentified) {
+      const invalid = state.kind === "unidentified" && state.code === CloseCode.identity_invalid;
+      return <p class="closed-note">{invalid ? words.identity_invalid : words.identify}</p>;
+    }
+    if (desk.standing.owner === "nobody" && !beginning(desk)) return <Ending desk={desk} words={words} />;
+    const asked = desk.outbox.entries.some(({ command }) => command.kind === "ask_person");
+    return (
+      <footer>
+        <Composer
+          words={words}
+          field={this.field}
+          max_bytes={desk.met ? desk.max_text_bytes : site?.max_text_bytes || desk.max_text_bytes}
+          send={(text) => desk.send(text)}
+        />
+        {desk.standing.owner === "assistant" && (
+          <p class="small-print">
+            {words.ai_note}
+            {!asked && (
+              <button type="button" class="text-button" onClick={() => desk.ask_person()}>
+                {words.talk}
+              </button>
+            )}
+          </p>
+        )}
+      </footer>
+    );
+  }
+}
+
+function refusal_text(code: number, words: Strings): string {
+  if (code === CloseCode.origin_forbidden) return words.refused_origin;
+  return code === CloseCode.site_unknown ? words.refused_site : words.refused_other;
+}
+
+const Skeleton = ({ words }: { words: Strings }) => (
+  <div class="skeleton">
+    <span class="hide">{words.connecting}</span>
+    <i />
+    <i />
+    <i />
+    <i />
+  </div>
+);
