@@ -7,6 +7,7 @@ mod index;
 mod knowledge;
 mod pace;
 mod small_talk;
+mod words;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -172,7 +173,7 @@ fn follow_up(messages: &[Message]) -> Option<String> {
         messages.iter().rev().filter(|message| message.role == Role::Visitor).map(|message| message.text.as_str());
     let (newest, previous) = (texts.next()?, texts.next()?);
     let begins_so = OPENINGS.iter().any(|opening| newest.trim_start().to_lowercase().starts_with(opening));
-    (begins_so || index::count(newest) <= 1).then(|| format!("{previous}\n{newest}"))
+    (begins_so || words::count(newest) <= 1).then(|| format!("{previous}\n{newest}"))
 }
 
 /// Blocks the thread for good, as a function does that is stuck: no clock of its own ends the turn.
