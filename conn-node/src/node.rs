@@ -7,6 +7,7 @@ use std::time::Duration;
 use bus::Bus;
 use config::{Config, ConfigError};
 use conversation::{Body, ConversationId, Event, Policy};
+use futures_util::FutureExt;
 use store::Store;
 use telemetry::NodeMetrics;
 
@@ -16,6 +17,7 @@ use crate::conversations::Conversations;
 use crate::drain::Drain;
 use crate::hear;
 use crate::held::Held;
+use crate::http::Readiness;
 use crate::invoke::Invoker;
 use crate::limits::Limits;
 use crate::socket::SocketLimits;
@@ -107,6 +109,18 @@ impl Node {
             Body::Answer { end, .. } => self.metrics.turns.with(end_name(*end)).inc(),
             Body::Handover { .. } => self.metrics.turns.with("handover").inc(),
             _ => {}
+        }
+    }
+
+    /// Whether to send visitors here.
+    pub(crate) fn readiness(&self) -> Readiness {
+        if self.drain.is_draining() {
+            return Readiness::Draining;
+        }
+        // The store knows without waiting; one that has to ask somebody first counts as not ready until it knows.
+        match self.store.ready().now_or_never() {
+            Some(Ok(())) => Readiness::Ready,
+            Some(Err(_)) | None => Readiness::StoreFailing,
         }
     }
 

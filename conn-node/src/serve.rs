@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
 use bus::Bus;
 use config::{Config, ConfigError, Data, EXIT_CODE_BAD_CONFIG};
 use governor::clock::DefaultClock;
@@ -19,7 +20,7 @@ use crate::limits::Limits;
 use crate::node::{Node, sites};
 use crate::token_key::{self, TokenKeyError};
 use crate::tokens::{NoKey, TokenKeys};
-use crate::{accept, due};
+use crate::{accept, due, http, metrics_http};
 
 /// What a node works with; tests and clusters give their own.
 pub struct Parts {
@@ -59,6 +60,9 @@ pub enum RunError {
     /// The HTTP client cannot be made.
     #[error("the client of the invoke API cannot be made: {0}")]
     Invoker(#[from] reqwest::Error),
+    /// What is served cannot be prepared.
+    #[error("the widget's files or a site's settings cannot be prepared: {0}")]
+    Files(std::io::Error),
     /// A fault in the declaration of metrics.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -79,6 +83,7 @@ pub struct Bound {
     node: Arc<Node>,
     listener: TcpListener,
     metrics_listener: TcpListener,
+    router: Router,
 }
 
 /// Runs a node until `shutdown`, then drains it.
@@ -128,7 +133,17 @@ pub async fn bind(config: Config, parts: Parts) -> Result<Bound, RunError> {
         drain: Drain::default(),
         config,
     };
-    Ok(Bound { node: Arc::new(node), listener, metrics_listener })
+    let node = Arc::new(node);
+    let asked = Arc::clone(&node);
+    let responses = node.metrics.http_responses.clone();
+    let router = http::router(&node.config, move || asked.readiness(), responses).map_err(RunError::Files)?;
+    Ok(Bound { node, listener, metrics_listener, router })
+}
+
+async fn serve_metrics(listener: TcpListener, router: Router) {
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "the metrics are no longer served");
+    }
 }
 
 /// Connections that wait to be accepted while the node is busy; the system may allow fewer.
@@ -161,11 +176,12 @@ impl Bound {
 
     /// Serves until `shutdown`, then drains.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let node = self.node;
-        let router = axum::Router::new();
-        let _ = self.metrics_listener;
+        let Self { node, listener, metrics_listener, router } = self;
+        let metered = Arc::clone(&node);
+        let metrics = metrics_http::router(move || metered.metrics.render());
         let tasks = [
-            tokio::spawn(accept::accept(Arc::clone(&node), self.listener, router)),
+            tokio::spawn(accept::accept(Arc::clone(&node), listener, router)),
+            tokio::spawn(serve_metrics(metrics_listener, metrics)),
             tokio::spawn(due::control(Arc::clone(&node))),
             tokio::spawn(due::forget(Arc::clone(&node))),
         ];

@@ -46,13 +46,7 @@ async fn node() -> Result<(), RoleError> {
     let config = config::Config::load(None, config::environment())
         .map_err(|error| RoleError::new(&error, config::EXIT_CODE_BAD_CONFIG))?;
     telemetry::log::init(&config.log).map_err(|error| RoleError::new(&error, 1))?;
-    let listener =
-        tokio::net::TcpListener::bind(config.node.listen).await.map_err(|error| RoleError::new(&error, 1))?;
-    let router = axum::Router::new().route("/readyz", axum::routing::get(async || "ok"));
-    axum::serve(listener, router)
-        .with_graceful_shutdown(crate::signals::stop())
-        .await
-        .map_err(|error| RoleError::new(&error, 1))
+    conn_node::run(config, crate::signals::stop()).await.map_err(|error| RoleError::new(&error, error.exit_code()))
 }
 
 /// Ends this process when the parent is gone, for whatever reason: without it there is nothing to finish.

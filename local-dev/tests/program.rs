@@ -176,14 +176,12 @@ async fn a_port_in_use_is_named() -> Result<()> {
 async fn bad_options_and_configuration_are_named() -> Result<()> {
     let bad = [
         (["--config", "/nowhere/frontdesk.toml"], "/nowhere/frontdesk.toml"),
-        (["--demo-port", "70000"], "--demo-port"),
+        (["--host", "localhost"], "--host"),
         (["--max-functions", "0"], "--max-functions"),
         (["--function", "ai"], "ai=./bootstrap"),
     ];
     for (args, named) in bad {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_local-dev"));
-        command.args(args);
-        let (code, said) = failed(command).await?;
+        let (code, said) = failed(command(&args)).await?;
         assert_eq!(code, Some(64), "{said}");
         assert!(said.contains(named), "{said}");
     }
