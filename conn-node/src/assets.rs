@@ -246,6 +246,16 @@ mod tests {
     }
 
     #[test]
+    fn the_widget_in_the_program_has_a_loader_and_the_panel_that_it_names() {
+        let embedded = Assets::embedded().unwrap();
+        let loader = String::from_utf8_lossy(&embedded.0["loader.js"].plain.bytes).into_owned();
+
+        let panel = embedded.0.keys().find(|name| name.starts_with("panel-")).unwrap();
+        assert!(loader.contains(panel), "{panel}");
+        assert_eq!(embedded.0[panel].cache_control, FOR_EVER);
+    }
+
+    #[test]
     fn a_hash_is_told_from_a_word() {
         for (name, hashed) in [
             ("panel-0f3a9b21cc.js", true),

@@ -23,12 +23,36 @@ of `.` and `-`. So `FRONTDESK_NODE_LISTEN=0.0.0.0:7001` sets `node.listen`, and
 the file (`[\"a\", \"b\"]`); a list of tables as in the file. An empty variable counts as not set. A variable that starts so
 and sets no key stops the program, except those that Kubernetes makes for a service (`…_SERVICE_HOST`, `…_PORT` and so
 on). A site that the file does not have can be made by variables if its key has no `-`.
+
+A file for one site, with everything else as it is by default:
+
+```toml
 ";
+
+/// The example in the reference. A test reads it.
+const EXAMPLE: &str = r##"[node]
+listen = "0.0.0.0:7001"
+
+[ai]
+model = "openai"
+model_url = "https://api.openai.com/v1"
+model_name = "gpt-5-mini" # The key comes from OPENAI_API_KEY.
+
+[sites.shop]
+name = "Cloud Tea"
+origins = ["https://shop.example", "https://www.shop.example"]
+languages = ["en", "zh-CN"]
+greeting = { en = "Hello! How can we help?", zh-CN = "您好！请问有什么可以帮您？" }
+suggestions = { en = ["Where is my parcel?", "How do I return something?"] }
+theme = { color = "#2f6f4f" }
+instructions = "You help customers of a tea shop. Be brief and kind."
+knowledge = "knowledge/shop"
+"##;
 
 /// The text of `docs/configuration.md`.
 #[must_use]
 pub fn reference() -> String {
-    let mut page = INTRODUCTION.to_owned();
+    let mut page = format!("{INTRODUCTION}{EXAMPLE}```\n");
     section(&mut page, "", Config::KEYS);
     page
 }

@@ -23,3 +23,13 @@ fn the_configuration_page_names_a_key_of_every_depth() {
         assert!(page.contains(line), "{line} is missing");
     }
 }
+
+#[test]
+fn the_example_on_the_page_can_be_used() {
+    let page = config::reference();
+    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+
+    let config = crate::parse(example, &[]).unwrap();
+
+    assert_eq!(config.sites["shop"].name, "Cloud Tea");
+}
