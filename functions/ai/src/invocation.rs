@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use lambda_runtime::streaming::Response;
 use lambda_runtime::{LambdaEvent, service_fn};
 use protocol::function::{AiFailure, AiLine, AiOutcome, AiRequest, FailureReason, encode_line};
@@ -36,9 +38,15 @@ pub(crate) async fn serve(model: Arc<dyn Model>, settings: Arc<Settings>) -> Res
     let serve = service_fn(|event: LambdaEvent<Value>| {
         let deadline_ms = event.context.deadline;
         let body = body(event.payload, deadline_ms, Arc::clone(&model), Arc::clone(&settings));
-        async move { Ok::<_, lambda_runtime::Error>(Response::from(body)) }
+        async move { Ok::<_, lambda_runtime::Error>(response(body)) }
     });
     lambda_runtime::run(serve).await.map_err(|error| Error::Runtime(error.to_string()))
+}
+
+fn response(body: Body) -> Response<Body> {
+    let mut response = Response::from(body);
+    response.metadata_prelude.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    response
 }
 
 /// The lines of one turn, as bytes. Whatever the payload is, the last line is an outcome.

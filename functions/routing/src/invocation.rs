@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use futures_util::stream;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use lambda_runtime::streaming::Response;
 use lambda_runtime::{LambdaEvent, service_fn};
 use protocol::function::{AiFailure, FailureReason, RoutingLine, RoutingOutcome, RoutingRequest, encode_line};
@@ -25,7 +27,9 @@ pub(crate) async fn serve() -> Result<(), Error> {
     }
     let serve = service_fn(|event: LambdaEvent<Value>| async move {
         let line = encode_line(&RoutingLine::Outcome(outcome(event.payload))).map(Bytes::from);
-        Ok::<_, lambda_runtime::Error>(Response::from(stream::iter([line])))
+        let mut response = Response::from(stream::iter([line]));
+        response.metadata_prelude.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+        Ok::<_, lambda_runtime::Error>(response)
     });
     lambda_runtime::run(serve).await.map_err(|error| Error::Runtime(error.to_string()))
 }

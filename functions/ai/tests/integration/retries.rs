@@ -92,6 +92,14 @@ async fn a_server_that_is_not_there_is_a_fallback() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_server_without_the_tls_that_was_asked_for_is_a_fallback() -> Result<()> {
+    let server = OpenAiServer::streaming(HI).await?;
+    let url = server.url().replace("http://", "https://");
+    assert!(answer(&lines(&turn("Hello?"), &variables(&url)).await?).1.fallback);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_request_carries_the_rules_the_conversation_the_limits_and_the_key() -> Result<()> {
     let mut server = OpenAiServer::streaming(HI).await?;
     let url = server.url();
