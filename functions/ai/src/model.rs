@@ -10,7 +10,7 @@ use crate::prompt::Prompt;
 
 /// A language model.
 pub trait Model: Send + Sync {
-    /// Answers `prompt`, piece by piece. Nothing is done before the stream is polled, and dropping it ends the work, also
+    /// Answers `prompt`, piece by piece. No server is asked before the stream is polled; dropping it ends the work, also
     /// at the model's server.
     ///
     /// The stream ends after [`Piece::End`], [`Piece::Handover`] or an error. Failed attempts are repeated inside, but only

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use include_dir::{Dir, include_dir};
 
@@ -24,10 +25,17 @@ pub(crate) struct Section {
     pub(crate) text: String,
 }
 
-/// The sections of each language, ready to be searched.
+/// The sections of each language.
 #[derive(Debug, Default)]
 pub(crate) struct Knowledge {
-    languages: BTreeMap<String, Index>,
+    languages: BTreeMap<String, Texts>,
+}
+
+/// The sections of one language, indexed when the first question comes: a function has to start quickly.
+#[derive(Debug)]
+struct Texts {
+    sections: Vec<Section>,
+    index: OnceLock<Index>,
 }
 
 impl Knowledge {
@@ -66,7 +74,8 @@ impl Knowledge {
     }
 
     fn new(languages: impl IntoIterator<Item = (String, Vec<Section>)>) -> Self {
-        let languages = languages.into_iter().map(|(language, sections)| (language, Index::new(sections)));
+        let texts = |sections| Texts { sections, index: OnceLock::new() };
+        let languages = languages.into_iter().map(|(language, sections)| (language, texts(sections)));
         Self { languages: languages.collect() }
     }
 
@@ -77,7 +86,8 @@ impl Knowledge {
 
     /// The texts in `language`.
     pub(crate) fn index(&self, language: &str) -> Option<&Index> {
-        self.languages.get(language)
+        let texts = self.languages.get(language)?;
+        Some(texts.index.get_or_init(|| Index::new(texts.sections.clone())))
     }
 }
 

@@ -103,12 +103,13 @@ impl ScriptedModel {
 
 impl Model for ScriptedModel {
     fn answer(&self, prompt: Prompt) -> Pieces {
+        let asked_at = Instant::now();
         let script = self.script(&prompt);
         let pace = self.pace;
         let prompt_bytes: usize =
             prompt.rules.len() + prompt.messages.iter().map(|message| message.text.len()).sum::<usize>();
         Box::pin(async_stream::stream! {
-            let mut due = Instant::now() + pace.first_token + script.delay;
+            let mut due = asked_at + pace.first_token + script.delay;
             let mut completion_tokens = 0;
             if script.offer_person {
                 yield Ok(Piece::OfferPerson);
