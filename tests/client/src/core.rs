@@ -197,6 +197,11 @@ impl Client {
         &self.profile.token
     }
 
+    /// The number of the conversation it is in; 0: it has not been welcomed yet.
+    pub fn conversation(&self) -> u32 {
+        self.conversation
+    }
+
     /// Everything it holds of the log, from seq 1.
     pub fn log(&self) -> &[Event] {
         &self.log

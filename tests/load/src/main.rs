@@ -1,0 +1,99 @@
+//! Loads a node and prints what it takes: memory, time, bytes.
+//!
+//! `cargo run -p load --release -- idle` starts a node of its own, in a process of its own, and a function that answers as
+//! a model would; `--url` takes a node that runs already. Only loopback and small counts are meant for the latter unless
+//! its limits are raised: one address may open a few hundred connections by default.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // What it prints is what it is for.
+
+mod accepts;
+mod added;
+mod appends;
+mod endpoint;
+mod idle;
+mod machine;
+mod node;
+mod process;
+mod recording;
+mod samples;
+mod sources;
+mod table;
+mod tokens;
+mod visitor;
+mod wire;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Loads a node and prints what it takes.
+#[derive(Debug, Parser)]
+struct Options {
+    #[command(flatten)]
+    target: Target,
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+/// What is loaded.
+#[derive(Debug, Clone, Args)]
+struct Target {
+    /// A node that runs already, such as ws://127.0.0.1:7001/v1/connect; without it, one is started
+    #[arg(long, global = true)]
+    url: Option<String>,
+    /// The process id of that node, to read its memory and CPU time
+    #[arg(long, global = true, requires = "url")]
+    pid: Option<u32>,
+    /// The site's key on that node
+    #[arg(long, global = true, default_value = "shop")]
+    site: String,
+    /// Where a node that is started keeps its conversations: `disk` (a folder beside this program, removed at the end) or
+    /// `memory`
+    #[arg(long, global = true, default_value = "disk", value_parser = ["disk", "memory"])]
+    data: String,
+    /// The executable of the node to start; else this program is the node too
+    #[arg(long, global = true)]
+    node: Option<PathBuf>,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Subcommand)]
+enum Scenario {
+    /// Resident bytes of connections that are idle
+    Idle(idle::Options),
+    /// Connections taken per second, each with handshake, Hello with a token, and Welcome
+    Accepts(accepts::Options),
+    /// Time that the node adds: frame in to function invoked, and delta in to frame out
+    Added(added::Options),
+    /// Time to the first visible token, and CPU time, in ordinary traffic
+    Tokens(tokens::Options),
+    /// Bytes on the wire of a recorded conversation, protobuf against JSON
+    Wire(wire::Options),
+    /// Durable appends per second of the embedded store
+    Appends(appends::Options),
+    /// Records a conversation for `wire` with a node that runs already
+    Record(recording::Options),
+    /// Is the node; for this program itself
+    #[command(hide = true)]
+    Node,
+}
+
+fn main() -> anyhow::Result<()> {
+    let Options { target, scenario } = Options::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if matches!(scenario, Scenario::Node) {
+        return runtime.block_on(node::run());
+    }
+    println!("{}\n", machine::description());
+    runtime.block_on(async {
+        match scenario {
+            Scenario::Idle(options) => idle::run(&target, &options).await,
+            Scenario::Accepts(options) => accepts::run(&target, &options).await,
+            Scenario::Added(options) => added::run(&target, &options).await,
+            Scenario::Tokens(options) => tokens::run(&target, &options).await,
+            Scenario::Wire(options) => wire::run(&options),
+            Scenario::Appends(options) => appends::run(&options).await,
+            Scenario::Record(options) => recording::run(&target, &options).await,
+            Scenario::Node => Ok(()),
+        }
+    })
+}

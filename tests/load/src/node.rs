@@ -1,0 +1,133 @@
+//! The node that is loaded: one that runs already, or one of our own in a process of its own.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use client::Address;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::{interval, timeout};
+
+use crate::Target;
+use crate::process::Process;
+
+/// How long a start may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One machine plays thousands of visitors: what bounds one visitor or address must not bound it.
+const SETTINGS: &[(&str, &str)] = &[
+    ("NODE_MAX_CONNECTIONS", "19500"),
+    ("NODE_MAX_ACCEPTS_PER_SECOND", "1000000"),
+    ("LIMITS_CONNECTS_PER_ADDRESS_PER_SECOND", "1000000"),
+    ("LIMITS_CONNECTS_PER_ADDRESS_BURST", "1000000"),
+    ("LIMITS_NEW_VISITORS_PER_ADDRESS_PER_MINUTE", "60000000"),
+    ("LIMITS_NEW_VISITORS_PER_ADDRESS_BURST", "1000000"),
+    ("LIMITS_CONNECTIONS_PER_ADDRESS", "1000000"),
+    ("LIMITS_CONNECTIONS_PER_VISITOR", "10000"),
+    ("LIMITS_MESSAGES_PER_VISITOR_PER_MINUTE", "60000"),
+    ("LIMITS_MESSAGES_PER_VISITOR_BURST", "60000"),
+    ("LIMITS_FRAMES_PER_CONNECTION_PER_SECOND", "10000"),
+    ("LIMITS_FRAMES_PER_CONNECTION_BURST", "10000"),
+    ("SITES_SHOP_NAME", "Shop"),
+    ("SITES_SHOP_ORIGINS", "*"),
+    ("LOG_LEVEL", "warn"),
+];
+
+/// A node to load.
+pub(crate) struct LoadedNode {
+    /// Where it is.
+    pub(crate) address: Address,
+    /// The site on it.
+    pub(crate) site: String,
+    /// Its process, if that is known.
+    pub(crate) process: Option<Process>,
+    /// What ends with this value: the process first, then its data.
+    _own: Option<(Child, Option<TempDir>)>,
+}
+
+impl LoadedNode {
+    /// The node that `target` names, or a new one that invokes functions at `functions`.
+    ///
+    /// # Errors
+    /// It cannot be started, or does not become ready.
+    pub(crate) async fn start(target: &Target, functions: SocketAddr) -> anyhow::Result<Self> {
+        if let Some(url) = &target.url {
+            let (address, process) = (Address::parse(url)?, target.pid.map(Process));
+            return Ok(Self { address, site: target.site.clone(), process, _own: None });
+        }
+        let program = std::env::current_exe()?;
+        let folder = match target.data.as_str() {
+            "memory" => None,
+            // Beside the program there is a disk; the folder for temporary files may be memory.
+            _ => Some(TempDir::with_prefix_in("load-", program.parent().context("this program has no folder")?)?),
+        };
+        let (listen, metrics) = (free_address()?, free_address()?);
+        let mut command = Command::new(target.node.as_ref().unwrap_or(&program));
+        if target.node.is_none() {
+            command.arg("node");
+        }
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FRONTDESK_")) {
+            command.env_remove(name);
+        }
+        let data = folder.as_ref().map_or("memory".into(), |folder| folder.path().as_os_str().to_owned());
+        command
+            .envs(SETTINGS.iter().map(|(key, value)| (format!("FRONTDESK_{key}"), value)))
+            .env("FRONTDESK_NODE_LISTEN", listen.to_string())
+            .env("FRONTDESK_NODE_METRICS_LISTEN", metrics.to_string())
+            .env("FRONTDESK_FUNCTIONS_URL", format!("http://{functions}"))
+            .env("FRONTDESK_STORE_DATA", data)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let mut child = command.spawn().context("the node cannot be started")?;
+        tokio::select! {
+            ready = timeout(PATIENCE, until_ready(listen)) => ready.context("the node does not become ready")?,
+            ended = child.wait() => bail!("the node ended before it was ready: {}", ended?),
+        }
+        let process = child.id().map(Process);
+        Ok(Self { address: Address::of(listen), site: "shop".to_owned(), process, _own: Some((child, folder)) })
+    }
+
+    /// Its process.
+    ///
+    /// # Errors
+    /// It was started by somebody else, who did not say which it is.
+    pub(crate) fn process(&self) -> anyhow::Result<Process> {
+        self.process.context("give the node's process id with --pid")
+    }
+}
+
+/// Is a node, until it is killed. The parent has set everything in the environment.
+pub(crate) async fn run() -> anyhow::Result<()> {
+    let config = config::Config::load(None, config::environment())?;
+    telemetry::log::init(&config.log)?;
+    conn_node::run(config, std::future::pending()).await?;
+    Ok(())
+}
+
+/// An address that is free now; nobody else on this machine is expected to take it in the next moment.
+fn free_address() -> std::io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
+
+async fn until_ready(address: SocketAddr) {
+    let mut ticks = interval(Duration::from_millis(5));
+    loop {
+        ticks.tick().await;
+        if is_ready(address).await.unwrap_or(false) {
+            return;
+        }
+    }
+}
+
+async fn is_ready(address: SocketAddr) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut status_line = [0; 12];
+    stream.read_exact(&mut status_line).await?;
+    Ok(&status_line == b"HTTP/1.1 200")
+}
