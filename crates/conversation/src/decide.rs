@@ -102,14 +102,12 @@ pub fn send(state: &State, policy: &Policy, id: MessageId, text: &Arc<str>) -> D
     Decision::Append(Body::VisitorMessage { id, text: Arc::clone(text) })
 }
 
-/// Stop: the answer ends with what has been written. `turn` is what the client saw; a turn that was restarted meanwhile
-/// with a newer message is the one it means.
+/// Stop: the answer ends with what has been written. Nothing to do when no message at `turn` waits for its answer.
 pub fn stop(state: &State, turn: Seq, written: Arc<str>) -> Decision {
-    match state.open_turn() {
-        Some(open) if turn > state.answered() && turn <= open => {
-            Decision::Append(Body::Answer { turn, text: written, end: AnswerEnd::Stopped, offer_person: false })
-        }
-        _ => Decision::Done(0),
+    if state.is_unanswered(turn) {
+        Decision::Append(Body::Answer { turn, text: written, end: AnswerEnd::Stopped, offer_person: false })
+    } else {
+        Decision::Done(0)
     }
 }
 

@@ -4,6 +4,7 @@
 //! So its memory is bounded whatever happens, a slow reader gets several pieces of an answer as one, and nothing can be
 //! doubled or overtaken.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::event::{Audience, Event};
@@ -63,20 +64,24 @@ impl Position {
 impl Live {
     /// What to send next to a connection at `position`; `None` when it has everything.
     pub fn next_piece(&self, position: &mut Position, audience: Audience) -> Option<Piece> {
-        if position.seq < self.state().head() {
-            return Some(self.next_event(position, audience));
+        match position.seq.cmp(&self.state().head()) {
+            Ordering::Less => return Some(self.next_event(position, audience)),
+            Ordering::Equal => {}
+            // It was read from the log further than this node has come: what is written may be over there.
+            Ordering::Greater => return None,
         }
         let (turn, run, text) = self.written()?;
-        if (position.turn, position.run) != (turn, run) || !text.is_char_boundary(position.offset.min(text.len())) {
-            (position.turn, position.run, position.offset) = (turn, run, 0);
-        }
-        let rest = text.get(position.offset..).filter(|rest| !rest.is_empty())?;
+        let is_held = (position.turn, position.run) == (turn, run);
+        // A client may name any offset; one that is not between characters is no place to go on.
+        let offset =
+            if is_held && text.is_char_boundary(position.offset.min(text.len())) { position.offset } else { 0 };
+        let rest = text.get(offset..).filter(|rest| !rest.is_empty())?;
         let mut end = rest.len().min(MAX_DELTA_BYTES);
         while !rest.is_char_boundary(end) {
             end -= 1;
         }
-        let offset = position.offset;
-        position.offset += end;
+        // Only now: as long as nothing of this run is sent, the client holds what it held.
+        (position.turn, position.run, position.offset) = (turn, run, offset + end);
         Some(Piece::Delta { turn, run, offset, text: rest[..end].to_owned() })
     }
 

@@ -10,6 +10,8 @@ pub enum Fault {
     AckBeforeStored,
     /// Invariant 3: do not look a repeated id up.
     ForgetIds,
+    /// Invariant 4: hear of a gap and read nothing.
+    LeaveGaps,
     /// Invariant 4: take an event from the bus without looking whether the one before it is there.
     IgnoreGaps,
     /// Invariant 4: take a repeated event again.
@@ -31,10 +33,11 @@ pub enum Fault {
 }
 
 /// Every fault, for the simulation to go through.
-pub const ALL_FAULTS: [Fault; 12] = [
+pub const ALL_FAULTS: [Fault; 13] = [
     Fault::SkipRedecision,
     Fault::AckBeforeStored,
     Fault::ForgetIds,
+    Fault::LeaveGaps,
     Fault::IgnoreGaps,
     Fault::DeliverRepeats,
     Fault::NoReset,

@@ -29,6 +29,8 @@ pub struct Policy {
     pub routing_grace: Millis,
     /// First wait before an append that the store refused is tried again; doubles up to [`MAX_RETRY_WAIT`].
     pub retry_wait: Millis,
+    /// Any number that differs from node to node: it keeps apart the runs of two nodes that start one turn at one moment.
+    pub run_salt: u32,
     /// What the visitor reads when the assistant has nothing to say, by language tag; the first is the default.
     pub fallback: Vec<(Arc<str>, Arc<str>)>,
     /// A deliberate fault, for the simulation.
@@ -56,6 +58,7 @@ impl Default for Policy {
             patience: 1_000,
             routing_grace: 5_000,
             retry_wait: 500,
+            run_salt: 0,
             fallback: vec![
                 ("en".into(), "I can't answer right now. Would you like to talk to a person?".into()),
                 ("zh".into(), "我暂时无法回答。需要我为您转接人工客服吗？".into()),

@@ -24,7 +24,8 @@ pub struct State {
     owner: Owner,
     /// Every visitor message up to here has its answer.
     answered: Seq,
-    newest_message: Seq,
+    /// The visitor messages after that, while the assistant owns the conversation.
+    unanswered: Vec<Seq>,
     newest_message_at: Millis,
     handover: Seq,
     handover_at: Millis,
@@ -82,7 +83,7 @@ impl Default for State {
             head: 0,
             owner: Owner::Assistant,
             answered: 0,
-            newest_message: 0,
+            unanswered: vec![],
             newest_message_at: 0,
             handover: 0,
             handover_at: 0,
@@ -104,16 +105,23 @@ impl State {
         match &event.body {
             Body::VisitorMessage { id, text } => {
                 self.messages.insert(*id, Sent { seq: event.seq, fingerprint: fingerprint(text) });
-                self.newest_message = event.seq;
+                if self.owner == Owner::Assistant {
+                    self.unanswered.push(event.seq);
+                }
                 self.newest_message_at = event.at;
             }
-            Body::Answer { turn, .. } => self.answered = *turn,
+            Body::Answer { turn, .. } => {
+                self.answered = *turn;
+                self.unanswered.retain(|seq| seq > turn);
+            }
             Body::Handover { .. } => {
+                self.unanswered = vec![];
                 self.owner = Owner::People(None);
                 (self.handover, self.handover_at) = (event.seq, event.at);
             }
             Body::Assigned { to } => self.owner = Owner::People(Some(to.clone())),
             Body::Closed { .. } => {
+                self.unanswered = vec![];
                 self.owner = Owner::Closed;
                 self.closed = event.seq;
             }
@@ -139,7 +147,7 @@ impl State {
                 Err(Rule::IdOnce)
             }
             Body::Answer { .. } if self.owner != Owner::Assistant => Err(Rule::AssistantOwns),
-            Body::Answer { turn, .. } if *turn <= self.answered || *turn > self.newest_message => Err(Rule::OneAnswer),
+            Body::Answer { turn, .. } if !self.is_unanswered(*turn) => Err(Rule::OneAnswer),
             Body::Handover { .. } if self.owner != Owner::Assistant => Err(Rule::HandoverOnce),
             Body::Assigned { .. } if !matches!(self.owner, Owner::People(_)) => Err(Rule::HandoverOnce),
             _ => Ok(()),
@@ -152,7 +160,8 @@ impl State {
     /// A [`Violation`], as [`State::apply`].
     pub fn after(&self, event: &Event) -> Result<Self, Violation> {
         self.check(event).map_err(|rule| Violation { seq: event.seq, rule })?;
-        let mut after = Self { owner: self.owner.clone(), messages: HashMap::new(), ..*self };
+        let (owner, unanswered) = (self.owner.clone(), self.unanswered.clone());
+        let mut after = Self { owner, unanswered, messages: HashMap::new(), ..*self };
         after.apply(event)?;
         Ok(after)
     }
@@ -174,7 +183,12 @@ impl State {
 
     /// The turn that waits for the assistant: the seq of the newest unanswered visitor message.
     pub fn open_turn(&self) -> Option<Seq> {
-        (self.owner == Owner::Assistant && self.newest_message > self.answered).then_some(self.newest_message)
+        self.unanswered.last().copied()
+    }
+
+    /// Whether a visitor message stands at `seq` that waits for the assistant.
+    pub fn is_unanswered(&self, seq: Seq) -> bool {
+        self.unanswered.binary_search(&seq).is_ok()
     }
 
     /// When the newest visitor message was stored.

@@ -31,10 +31,11 @@ pub(crate) enum Phase {
 }
 
 /// A turn that another node runs, as far as the bus told.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Elsewhere {
     pub(crate) turn: Seq,
     pub(crate) run: u32,
+    pub(crate) deadline: Millis,
     pub(crate) text: String,
     /// Until when that node may be trusted to be at it.
     pub(crate) until: Millis,
@@ -122,10 +123,16 @@ pub(crate) fn fallback_answer(turn: Seq, policy: &Policy, question: &str) -> Ans
 }
 
 impl Elsewhere {
+    /// Whether what was heard belongs to a run that is shown no longer. When two nodes run a turn (each believing that the
+    /// other died) all others show the same one: the newer turn, then the later start.
+    pub(crate) fn is_preferred_to(&self, heard: &TurnText) -> bool {
+        (self.turn, self.deadline, self.run) > (heard.turn, heard.deadline, heard.run)
+    }
+
     /// Takes in what the bus said; false if a piece before it is missing and the runner is to be asked.
     pub(crate) fn hear(&mut self, heard: &TurnText) -> bool {
-        if heard.run != self.run || heard.turn != self.turn {
-            (self.turn, self.run) = (heard.turn, heard.run);
+        if (heard.turn, heard.deadline, heard.run) != (self.turn, self.deadline, self.run) {
+            (self.turn, self.deadline, self.run) = (heard.turn, heard.deadline, heard.run);
             self.text.clear();
         }
         match (heard.offset == 0, heard.offset.cmp(&self.text.len())) {
@@ -142,13 +149,20 @@ impl Elsewhere {
     }
 }
 
-/// A number for a new run: distinct from the last run here, and from runs of the same turn on a node that died, whose
-/// start lies at least 16 ms and, because turns are given up, less than 262 s back. 14 bits: two bytes on the wire.
-pub(crate) fn run_number(now: Millis, last: u32) -> u32 {
-    let run = ((now >> 4) & 0x3fff) as u32;
-    let run = if run == 0 { 1 } else { run };
-    if run == last { run % 0x3fff + 1 } else { run }
+/// A number for a new run, 14 bits: two bytes on the wire.
+///
+/// It counts the time in steps of 16 ms, so that runs of one turn before and after a node's death differ (turns are given
+/// up before it comes round, after 262 s), and onwards from `last` where runs follow faster, so that no late word of an
+/// earlier one is taken for a word of this. `salt` differs from node to node, for two that start a turn at one moment.
+pub(crate) fn run_number(now: Millis, salt: u32, last: u32) -> u32 {
+    let by_time = ((now >> 4) as u32).wrapping_add(salt) & RUN_MASK;
+    let is_behind = last != 0 && (by_time.wrapping_sub(last) & RUN_MASK).wrapping_sub(1) > RUN_MASK / 2;
+    let run = if is_behind { (last + 1) & RUN_MASK } else { by_time };
+    run.max(1)
 }
+
+/// Bits of a run's number.
+const RUN_MASK: u32 = 0x3fff;
 
 #[cfg(test)]
 mod tests {
@@ -160,7 +174,7 @@ mod tests {
 
     #[test]
     fn text_from_another_node_survives_loss_repeat_and_a_new_run() {
-        let mut there = Elsewhere { turn: 1, run: 1, text: String::new(), until: 9 };
+        let mut there = Elsewhere::default();
         assert!(there.hear(&heard(1, 0, "ab")));
         assert!(there.hear(&heard(1, 2, "cd")));
         assert!(there.hear(&heard(1, 0, "ab")), "a repeat");
@@ -181,8 +195,19 @@ mod tests {
     }
 
     #[test]
-    fn run_numbers_differ_from_the_last_and_fit_two_bytes() {
-        assert_ne!(run_number(160, 10), 10);
-        assert!((0..100_000u64).all(|now| (1..0x4000).contains(&run_number(now * 16, 0x3fff))));
+    fn run_numbers_do_not_come_back_while_their_run_may_still_speak() {
+        let mut last = 0;
+        let mut seen = std::collections::HashSet::new();
+        for restart in 0..2_000u64 {
+            last = run_number(1_000_000 + restart / 10, 5, last);
+            assert!(seen.insert(last) && (1..=RUN_MASK).contains(&last), "{last} at {restart}");
+        }
+    }
+
+    #[test]
+    fn run_numbers_differ_across_a_death_and_between_nodes() {
+        assert_ne!(run_number(160, 0, 0), run_number(176, 0, 0));
+        assert_ne!(run_number(160, 0, 0), run_number(160, 1, 0));
+        assert!((0..100_000u64).all(|now| (1..=RUN_MASK).contains(&run_number(now * 16, 7, RUN_MASK))));
     }
 }

@@ -1,4 +1,4 @@
-//! The newest events of a log, kept in memory within a bound of bytes.
+//! The newest events of a log, and the questions still open, kept in memory within a bound of bytes each.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,6 +14,11 @@ const EVENT_BYTES: usize = 96;
 pub struct Window {
     events: VecDeque<Arc<Event>>,
     bytes: usize,
+    /// Visitor messages after `answered` that are too old for `events`: a long answer must not push out the question that
+    /// waited for its end.
+    open: VecDeque<Arc<Event>>,
+    open_bytes: usize,
+    answered: Seq,
 }
 
 /// One line of what a model is told about the conversation so far.
@@ -37,15 +42,38 @@ pub enum Role {
 }
 
 impl Window {
-    /// Adds the next event and lets the oldest go until at most `max_bytes` are held. The newest always stays.
+    /// Adds the next event and lets the oldest go until at most `max_bytes` are held, and as much again of open questions.
+    /// The newest of both always stays.
     pub fn push(&mut self, event: Arc<Event>, max_bytes: usize) {
-        self.bytes += EVENT_BYTES + event.body.text_bytes();
+        match &event.body {
+            Body::Answer { turn, .. } => self.close_until(*turn),
+            Body::Handover { .. } | Body::Closed { .. } => self.close_until(event.seq),
+            _ => {}
+        }
+        self.bytes += cost(&event);
         self.events.push_back(event);
         while self.bytes > max_bytes && self.events.len() > 1 {
-            if let Some(oldest) = self.events.pop_front() {
-                self.bytes -= EVENT_BYTES + oldest.body.text_bytes();
+            let Some(oldest) = self.events.pop_front() else { break };
+            self.bytes -= cost(&oldest);
+            if self.is_open(&oldest) {
+                self.open_bytes += cost(&oldest);
+                self.open.push_back(oldest);
             }
         }
+        while self.open_bytes > max_bytes && self.open.len() > 1 {
+            let Some(oldest) = self.open.pop_front() else { break };
+            self.open_bytes -= cost(&oldest);
+        }
+    }
+
+    fn close_until(&mut self, seq: Seq) {
+        self.answered = seq;
+        self.open.retain(|event| event.seq > seq);
+        self.open_bytes = self.open.iter().map(|event| cost(event)).sum();
+    }
+
+    fn is_open(&self, event: &Event) -> bool {
+        event.seq > self.answered && matches!(event.body, Body::VisitorMessage { .. })
     }
 
     /// The event at `seq`, if it is still here.
@@ -54,23 +82,27 @@ impl Window {
         self.events.get(usize::try_from(seq.checked_sub(first)?).ok()?)
     }
 
-    /// What was said, oldest first, with the visitor messages after `answered` at the end: a message that came while an
-    /// answer was being written stands in the log before that answer, but it is what is to be answered now. Notes and
-    /// empty answers are left out.
-    pub fn lines(&self, answered: Seq) -> Vec<Line> {
-        let is_open = |e: &Event| e.seq > answered && matches!(e.body, Body::VisitorMessage { .. });
-        let settled = self.events.iter().filter(|e| !is_open(e));
-        let open = self.events.iter().filter(|e| is_open(e));
-        settled.chain(open).filter_map(|e| line(&e.body)).collect()
+    /// What was said, oldest first, with the open questions at the end: a message that came while an answer was being
+    /// written stands in the log before that answer, but it is what is to be answered now. Notes and empty answers are
+    /// left out.
+    pub fn lines(&self) -> Vec<Line> {
+        let settled = self.events.iter().filter(|event| !self.is_open(event));
+        let open = self.open.iter().chain(self.events.iter().filter(|event| self.is_open(event)));
+        settled.chain(open).filter_map(|event| line(&event.body)).collect()
     }
 
     /// The text of the visitor message at `seq`, if it is still here.
     pub fn visitor_text(&self, seq: Seq) -> Option<&str> {
-        match &self.get(seq)?.body {
+        let event = self.get(seq).or_else(|| self.open.iter().find(|event| event.seq == seq))?;
+        match &event.body {
             Body::VisitorMessage { text, .. } => Some(text),
             _ => None,
         }
     }
+}
+
+fn cost(event: &Event) -> usize {
+    EVENT_BYTES + event.body.text_bytes()
 }
 
 fn line(body: &Body) -> Option<Line> {
@@ -106,6 +138,31 @@ mod tests {
     }
 
     #[test]
+    fn a_long_answer_does_not_push_out_the_question_that_waited_for_its_end() {
+        let mut window = Window::default();
+        window.push(message(1, "first"), 300);
+        window.push(message(2, "second"), 300);
+        let answer =
+            |turn| Body::Answer { turn, text: "x".repeat(999).into(), end: AnswerEnd::Complete, offer_person: false };
+        window.push(Arc::new(Event { seq: 3, at: 0, body: answer(1) }), 300);
+        assert_eq!(window.get(2), None);
+        assert_eq!(window.visitor_text(2), Some("second"));
+        let last = |window: &Window| window.lines().last().map(|line| line.role);
+        assert_eq!(last(&window), Some(Role::Visitor));
+        window.push(Arc::new(Event { seq: 4, at: 0, body: answer(2) }), 300);
+        assert_eq!((window.visitor_text(2), last(&window)), (None, Some(Role::Assistant)));
+    }
+
+    #[test]
+    fn open_questions_are_bounded_too() {
+        let mut window = Window::default();
+        for seq in 1..=100 {
+            window.push(message(seq, "0123456789"), 5 * (EVENT_BYTES + 10));
+        }
+        assert_eq!(window.lines().len(), 10);
+    }
+
+    #[test]
     fn a_model_is_told_what_was_said_and_last_what_is_open() {
         let mut window = Window::default();
         window.push(message(1, "first"), 9999);
@@ -114,7 +171,7 @@ mod tests {
         window.push(message(3, "second"), 9999);
         let answer = Body::Answer { turn: 1, text: "answer".into(), end: AnswerEnd::Complete, offer_person: false };
         window.push(Arc::new(Event { seq: 4, at: 0, body: answer }), 9999);
-        let said: Vec<_> = window.lines(1).into_iter().map(|line| (line.role, line.text.to_string())).collect();
+        let said: Vec<_> = window.lines().into_iter().map(|line| (line.role, line.text.to_string())).collect();
         let expected = [(Role::Visitor, "first"), (Role::Assistant, "answer"), (Role::Visitor, "second")];
         assert_eq!(said, expected.map(|(role, text)| (role, text.to_owned())));
     }

@@ -55,6 +55,8 @@ pub struct Live {
     /// After a failure of the store: the wait before the next try, and when that is.
     retry: Option<(Millis, Millis)>,
     waiting: VecDeque<Intent>,
+    /// What was to be appended when the store failed: nobody knows whether it is in the log.
+    doubtful: VecDeque<Arc<Event>>,
     turn: Option<Turn>,
     elsewhere: Option<Elsewhere>,
     /// From when on this node may do what the log asks for; `None`: it is another node's business, or a due time's.
@@ -79,6 +81,7 @@ impl Live {
             stale: true,
             retry: None,
             waiting: VecDeque::new(),
+            doubtful: VecDeque::new(),
             turn: None,
             elsewhere: None,
             may_act_at: None,
@@ -128,6 +131,12 @@ impl Live {
     /// Whether the log has been read, so that connections can be told where they stand.
     pub fn is_loaded(&self) -> bool {
         self.loaded
+    }
+
+    /// Whether all that was known to be in the log has been read, also what [`Live::handle_refresh`] asked for. A driver
+    /// looks at it before it believes [`Live::resume`] that a client is ahead of the log.
+    pub fn is_current(&self) -> bool {
+        self.loaded && !self.stale && !matches!(self.step, Step::Reading)
     }
 
     /// Whether the store failed last time and has not answered since.

@@ -33,7 +33,7 @@ impl Live {
             return;
         }
         let may_act = self.may_act_at.is_some_and(|at| at <= now);
-        if may_act && self.loaded && self.retry.is_none() && self.violation.is_none() && !self.stale {
+        if may_act && self.is_settled() {
             match open {
                 Some(turn) => self.start_turn(now, turn),
                 None if !self.routing => {
@@ -45,11 +45,21 @@ impl Live {
         }
     }
 
-    /// A due time came and this node has claimed it: whatever is missing is now its business.
+    /// Whether what is known of the log is all there is, as far as anybody here can tell. What is being read or appended
+    /// may change what is owed; the log is looked at again after it.
+    fn is_settled(&self) -> bool {
+        let undisturbed = self.retry.is_none() && self.violation.is_none();
+        self.loaded && !self.stale && matches!(self.step, Step::Idle) && undisturbed
+    }
+
+    /// A due time came and this node has claimed it: whatever is missing is now its business. A runner of whom nothing was
+    /// heard here is asked for first.
     pub fn handle_due(&mut self, now: Millis) {
-        if self.runner_until().is_none_or(|until| until <= now) {
+        if self.turn.is_none() && self.runner_until().is_none_or(|until| until <= now) {
+            let soon = now + self.policy.patience;
             self.elsewhere = None;
-            self.may_act_at = Some(now);
+            self.may_act_at = Some(self.may_act_at.map_or(soon, |at| at.min(soon)));
+            self.outputs.push_back(Output::Publish(Notice::AskTurn));
         }
         self.stale = true;
         self.advance(now);

@@ -8,32 +8,27 @@ use crate::cursor::{Cursor, Offered};
 use crate::decide::{self, Command, Decision, Refusal};
 use crate::due::due_at;
 use crate::event::{Body, Event};
-use crate::id::Millis;
+use crate::id::{Millis, Seq};
 use crate::policy::MAX_RETRY_WAIT;
+
+/// Appends of unknown outcome that are remembered. Each is at most tried again once in a retry wait, so an older one that is
+/// still on its way into the log is many seconds late.
+const MAX_DOUBTFUL: usize = 8;
 
 impl Live {
     /// The append under way succeeded.
     pub fn handle_appended(&mut self, now: Millis) {
-        let Step::Appending { intent, event } = std::mem::replace(&mut self.step, Step::Idle) else { return };
+        let Some((intent, event)) = self.end_append() else { return };
         self.retry = None;
-        if matches!(event.body, Body::VisitorMessage { .. }) {
-            // Its answer is this node's business, unless the node that runs the open turn hears of it.
-            self.may_act_at = self.may_act_at.or(Some(self.runner_until().unwrap_or(now)));
-        }
-        if matches!(event.body, Body::Handover { .. }) {
-            self.may_act_at = Some(now);
-        }
-        if let Some(key) = intent.reply_to() {
-            self.reply(key, Reply::Acked(event.seq));
-        }
-        self.outputs.push_back(Output::Publish(Notice::Event(Arc::clone(&event))));
-        self.take(event);
+        self.reply_to(&intent, Reply::Acked(event.seq));
+        self.stored_here(now, &event);
+        self.take(now, event);
         self.advance(now);
     }
 
     /// The seq was taken: somebody else appended. Reads on and decides again.
     pub fn handle_conflict(&mut self, now: Millis) {
-        if let Step::Appending { intent, event } = std::mem::replace(&mut self.step, Step::Idle) {
+        if let Some((intent, event)) = self.end_append() {
             if broken!(self.policy, SkipRedecision) {
                 let event = Arc::new(Event { seq: event.seq + 1, ..(*event).clone() });
                 self.outputs.push_back(Output::Append { event: Arc::clone(&event), due: None });
@@ -49,8 +44,11 @@ impl Live {
     /// The store did not answer the append, so it is unknown whether it happened. The client keeps its message and comes
     /// back with the same id; what the node itself wants to append is tried again.
     pub fn handle_append_failed(&mut self, now: Millis) {
-        if let Step::Appending { intent, .. } = std::mem::replace(&mut self.step, Step::Idle) {
-            self.waiting.push_front(intent);
+        let Some((intent, event)) = self.end_append() else { return };
+        self.waiting.push_front(intent);
+        self.doubtful.push_back(event);
+        if self.doubtful.len() > MAX_DOUBTFUL {
+            self.doubtful.pop_front();
         }
         self.store_failed(now);
     }
@@ -64,18 +62,19 @@ impl Live {
         let progress = !events.is_empty();
         for event in events {
             self.bus.offer(event.seq, Arc::new(event));
-            self.drain_bus();
+            self.drain_bus(now);
         }
-        // A gap that a whole read did not fill holds events that are not in the log: there is nothing to wait for.
-        self.stale = progress && (more || self.bus.has_gap());
+        self.stale |= progress && (more || self.bus.has_gap());
+        // A gap that was there before a read that did not fill it holds events that are not in the log: there is nothing to
+        // wait for.
         if !self.stale && self.bus.has_gap() {
             self.bus = Cursor::at(self.state.head());
         }
         if !self.stale {
             self.retry = None;
+            self.wake = true; // Somebody may wait to be told where he stands.
             if !self.loaded {
                 self.loaded = true;
-                self.wake = true;
                 self.ask_for_runner(now);
             }
         }
@@ -86,15 +85,23 @@ impl Live {
     pub fn handle_read_failed(&mut self, now: Millis) {
         if matches!(self.step, Step::Reading) {
             self.step = Step::Idle;
+            self.store_failed(now);
         }
-        self.store_failed(now);
     }
 
     /// The bus says that an event was stored.
     pub fn handle_heard_event(&mut self, now: Millis, event: Arc<Event>) {
-        if self.bus.offer(event.seq, event) == Offered::Gap && self.loaded {
+        // Also while a read is under way: what was stored after it began may be missing in it.
+        if self.bus.offer(event.seq, event) == Offered::Gap && !broken!(self.policy, LeaveGaps) {
             self.stale = true;
         }
+        self.advance(now);
+    }
+
+    /// Looks whether the log has grown unheard. For a driver whose bus may lose messages: from time to time for
+    /// conversations that are looked at, and before a client is told that it is ahead of the log.
+    pub fn handle_refresh(&mut self, now: Millis) {
+        self.stale = true;
         self.advance(now);
     }
 
@@ -107,9 +114,10 @@ impl Live {
             self.stale = true;
         }
         while matches!(self.step, Step::Idle) && self.violation.is_none() {
-            self.drain_bus();
+            self.drain_bus(now);
             if self.stale {
-                return self.read();
+                self.read();
+                break;
             }
             match self.waiting.pop_front() {
                 Some(intent) => self.decide(now, intent),
@@ -121,25 +129,62 @@ impl Live {
                 }
             }
         }
+        if self.violation.is_some() {
+            self.give_in();
+        }
         self.reconcile(now);
     }
 
+    /// Reads what follows; whatever is heard from now on may be missing in it.
     pub(super) fn read(&mut self) {
         self.step = Step::Reading;
+        self.stale = false;
         self.outputs.push_back(Output::Read { after: self.state.head() });
     }
 
-    fn drain_bus(&mut self) {
+    fn end_append(&mut self) -> Option<(Intent, Arc<Event>)> {
+        match std::mem::replace(&mut self.step, Step::Idle) {
+            Step::Appending { intent, event } => Some((intent, event)),
+            other => {
+                self.step = other;
+                None
+            }
+        }
+    }
+
+    /// An event of this node is in the log: the others hear of it, and what follows from it is this node's business.
+    fn stored_here(&mut self, now: Millis, event: &Arc<Event>) {
+        match event.body {
+            // Unless the node that runs the open turn hears of it.
+            Body::VisitorMessage { .. } => {
+                self.may_act_at = self.may_act_at.or(Some(self.runner_until().unwrap_or(now)));
+            }
+            Body::Handover { .. } => self.may_act_at = Some(now),
+            _ => {}
+        }
+        self.outputs.push_back(Output::Publish(Notice::Event(Arc::clone(event))));
+    }
+
+    fn drain_bus(&mut self, now: Millis) {
         while let Some(event) = self.bus.next() {
-            self.take(event);
+            self.take(now, event);
         }
     }
 
     /// The next event of the log: folds it and shows it.
-    fn take(&mut self, event: Arc<Event>) {
+    fn take(&mut self, now: Millis, event: Arc<Event>) {
+        if self.violation.is_some() {
+            return;
+        }
         if let Err(violation) = self.state.apply(&event) {
             self.violation = Some(violation);
             return;
+        }
+        if self.doubtful.contains(&event) {
+            self.stored_here(now, &event); // The append that seemed to fail had succeeded, or did so late.
+        }
+        if !self.doubtful.is_empty() {
+            self.doubtful.retain(|doubtful| doubtful.seq > event.seq);
         }
         if self.bus.seq() < event.seq {
             self.bus.offer(event.seq, Arc::clone(&event));
@@ -152,8 +197,11 @@ impl Live {
     pub(super) fn decide(&mut self, now: Millis, intent: Intent) {
         let decision = match &intent {
             Intent::Command { command: Command::Stop { turn }, .. } => {
-                let there = self.elsewhere.as_ref().map(|there| there.text.as_str()).unwrap_or_default();
-                decide::stop(&self.state, *turn, there.into())
+                // As for a turn here: one that was restarted with a newer message is the one the client means.
+                let open = |turn: Seq| self.state.is_unanswered(turn);
+                let there = self.elsewhere.as_ref().filter(|there| open(there.turn) && open(*turn));
+                let text = there.map(|there| there.text.as_str()).unwrap_or_default();
+                decide::stop(&self.state, there.map_or(*turn, |there| there.turn.max(*turn)), text.into())
             }
             Intent::Command { command, .. } => decide::command(&self.state, &self.policy, command),
             Intent::Answer { answer, .. } => decide::answer(&self.state, &self.policy, answer.clone()),
@@ -184,6 +232,13 @@ impl Live {
         }
         self.outputs.push_back(Output::Append { event: Arc::clone(&event), due });
         self.step = Step::Appending { intent, event };
+    }
+
+    /// The log breaks a rule: nothing is appended to it any more, and nobody is left waiting.
+    fn give_in(&mut self) {
+        for intent in std::mem::take(&mut self.waiting) {
+            self.reply_to(&intent, Reply::Refused(Refusal::Unavailable, MAX_RETRY_WAIT));
+        }
     }
 
     /// Clients are told at once; what the node owes is kept and tried again after a wait that doubles.

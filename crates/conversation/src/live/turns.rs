@@ -1,10 +1,10 @@
 //! The running turn: what the function writes, what other nodes say of theirs, and what ends it.
 
-use super::{CommandKey, Intent, Live, Notice, Output, Step};
+use super::{CommandKey, Intent, Live, Notice, Output};
 use crate::decide::{Answer, Command};
 use crate::event::AnswerEnd;
 use crate::id::{Millis, Seq};
-use crate::turn::{Elsewhere, Invocation, Outcome, Phase, Turn, TurnText, fallback_answer, run_number};
+use crate::turn::{Invocation, Outcome, Phase, Turn, TurnText, fallback_answer, run_number};
 
 impl Live {
     /// The function wrote a piece.
@@ -34,25 +34,29 @@ impl Live {
 
     /// The bus says how far another node's turn is.
     pub fn handle_heard_turn(&mut self, now: Millis, heard: &TurnText) {
-        if heard.turn <= self.state.answered() || self.turn.is_some() {
+        if heard.turn > self.state.head() {
+            self.stale = true; // The message that it answers is in the log, and was not heard of here.
+        }
+        if heard.turn > self.state.answered() && self.turn.is_none() {
+            self.hear(heard);
+        }
+        self.advance(now);
+    }
+
+    fn hear(&mut self, heard: &TurnText) {
+        let there = self.elsewhere.get_or_insert_default();
+        if there.is_preferred_to(heard) {
             return;
         }
-        let until = heard.deadline + self.policy.turn_grace;
-        let there = self.elsewhere.get_or_insert_with(|| Elsewhere {
-            turn: heard.turn,
-            run: heard.run,
-            text: String::new(),
-            until,
-        });
-        there.until = until;
         if !there.hear(heard) {
             self.outputs.push_back(Output::Publish(Notice::AskTurn));
         }
+        let until = heard.deadline + self.policy.turn_grace;
+        there.until = until;
         if self.may_act_at.is_some() {
             self.may_act_at = Some(until);
         }
         self.wake = true;
-        self.advance(now);
     }
 
     /// Another node asks who runs the open turn.
@@ -62,14 +66,18 @@ impl Live {
         }
     }
 
-    /// The answer being written: turn, run, text so far.
+    /// The answer being written: turn, run, text so far. What the log has moved past is not shown, nor what it has not
+    /// reached here.
     pub(crate) fn written(&self) -> Option<(Seq, u32, &str)> {
         let here = self.turn.as_ref().map(|turn| (turn.turn, turn.run, turn.text.as_str()));
-        here.or_else(|| self.elsewhere.as_ref().map(|there| (there.turn, there.run, there.text.as_str())))
+        let written =
+            here.or_else(|| self.elsewhere.as_ref().map(|there| (there.turn, there.run, there.text.as_str())));
+        let open = self.state.open_turn()?;
+        written.filter(|(turn, ..)| *turn <= open && *turn > self.state.answered())
     }
 
     pub(super) fn stop(&mut self, key: CommandKey, turn: Seq) {
-        let is_open = self.state.open_turn().is_some_and(|open| turn > self.state.answered() && turn <= open);
+        let is_open = self.state.is_unanswered(turn);
         let here = self.turn.as_mut().filter(|running| is_open && running.phase != Phase::Ending);
         let Some(running) = here else {
             return self.waiting.push_back(Intent::Command { key, command: Command::Stop { turn } });
@@ -114,22 +122,19 @@ impl Live {
     }
 
     pub(super) fn start_turn(&mut self, now: Millis, turn: Seq) {
-        if !matches!(self.step, Step::Idle) {
-            return; // What is being appended may change what is to be answered; the log is looked at again after it.
-        }
         if now > self.state.newest_message_at() + self.policy.give_up_after {
             let question = self.window.visitor_text(turn).unwrap_or_default();
             let answer = fallback_answer(turn, &self.policy, question);
             return self.decide(now, Intent::Answer { answer, reply_to: None });
         }
-        let run = run_number(now, self.last_run);
+        let run = run_number(now, self.policy.run_salt, self.last_run);
         self.last_run = run;
         self.elsewhere = None;
         let deadline = now + self.policy.turn_deadline;
         let started = Turn { turn, run, text: String::new(), deadline, phase: Phase::Waiting };
         self.outputs.push_back(Output::Publish(Notice::Turn(started.text_from(0))));
         self.turn = Some(started);
-        let lines = self.window.lines(self.state.answered());
+        let lines = self.window.lines();
         self.outputs.push_back(Output::Invoke(Invocation { turn, run, lines, deadline }));
     }
 
