@@ -1,0 +1,105 @@
+//! How often what happened: shows that histories reach what they are meant to reach.
+
+use std::fmt;
+
+use conversation::{AnswerEnd, Body, Refusal, Reply};
+
+macro_rules! tally {
+    ($($name:ident: $what:literal,)+) => {
+        /// Counts over one history, or over many.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct Tally {
+            $(#[doc = $what] pub $name: u64,)+
+        }
+
+        impl Tally {
+            /// Every count with what it counts.
+            pub fn counts(&self) -> Vec<(&'static str, u64)> {
+                vec![$(($what, self.$name),)+]
+            }
+
+            /// Adds another history's.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)+
+            }
+        }
+    };
+}
+
+tally! {
+    steps: "steps",
+    messages: "visitor messages stored",
+    complete: "answers, complete",
+    stopped: "answers, stopped",
+    interrupted: "answers, interrupted",
+    fallback: "answers, fallback",
+    handovers: "handovers",
+    assigned: "assignments",
+    agent_messages: "agent messages",
+    notes: "notes",
+    closed: "closes",
+    rated: "ratings",
+    runs: "runs of the assistant",
+    deltas: "pieces of answers delivered",
+    acks: "commands acknowledged",
+    id_reused: "refused: id reused",
+    too_long: "refused: text too long",
+    empty: "refused: text empty",
+    full: "refused: log full",
+    busy: "refused: busy",
+    unavailable: "refused: store unavailable",
+    after_close: "refused: closed",
+    conflicts: "appends that lost a race",
+    crashes: "nodes that died",
+    pauses: "nodes that stood still",
+    outages: "outages of the store",
+    claims: "due conversations claimed",
+    lost_notices: "bus messages lost",
+    cuts: "connections cut",
+    resets: "clients told to reset",
+    history: "reads of history for a client",
+    hidden: "events hidden from a visitor",
+}
+
+impl Tally {
+    pub(crate) fn count(&mut self, body: &Body) {
+        let count = match body {
+            Body::VisitorMessage { .. } => &mut self.messages,
+            Body::Answer { end: AnswerEnd::Complete, .. } => &mut self.complete,
+            Body::Answer { end: AnswerEnd::Stopped, .. } => &mut self.stopped,
+            Body::Answer { end: AnswerEnd::Interrupted, .. } => &mut self.interrupted,
+            Body::Answer { end: AnswerEnd::Fallback, .. } => &mut self.fallback,
+            Body::Handover { .. } => &mut self.handovers,
+            Body::Assigned { .. } => &mut self.assigned,
+            Body::AgentMessage { .. } => &mut self.agent_messages,
+            Body::Note { .. } => &mut self.notes,
+            Body::Closed { .. } => &mut self.closed,
+            Body::Rated { .. } => &mut self.rated,
+        };
+        *count += 1;
+    }
+
+    pub(crate) fn reply(&mut self, reply: &Reply) {
+        let count = match reply {
+            Reply::Acked(_) => &mut self.acks,
+            Reply::Refused(Refusal::IdReused, _) => &mut self.id_reused,
+            Reply::Refused(Refusal::TextTooLong { .. }, _) => &mut self.too_long,
+            Reply::Refused(Refusal::TextEmpty, _) => &mut self.empty,
+            Reply::Refused(Refusal::Full, _) => &mut self.full,
+            Reply::Refused(Refusal::Busy, _) => &mut self.busy,
+            Reply::Refused(Refusal::Unavailable, _) => &mut self.unavailable,
+            Reply::Refused(Refusal::Closed, _) => &mut self.after_close,
+            Reply::Refused(Refusal::InvalidScore, _) => return,
+        };
+        *count += 1;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, count) in self.counts() {
+            writeln!(f, "{count:>14}  {what}")?;
+        }
+        Ok(())
+    }
+}
