@@ -213,6 +213,11 @@ impl Connection {
 
     /// The visitor's next conversation.
     async fn begin(&mut self, begin: v1::Begin) -> Result<(), Closing> {
+        // The Close that came right before must be in the log by now, and replies come in the order of the commands.
+        while !self.pending.is_empty() {
+            let reply = next_reply(&mut self.pending).await;
+            self.answer(reply).await?;
+        }
         let here = self.held.id().ordinal();
         let is_open = begin.after_conversation == here && self.held.look(|live| live.state().closed() == 0);
         if is_open || begin.after_conversation > here {

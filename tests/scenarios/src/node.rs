@@ -1,0 +1,190 @@
+//! A node in this process, on a runtime of its own so that it can die at any moment.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::Bus;
+use config::Config;
+use conn_node::Parts;
+use store::Store;
+use store::embedded::{EmbeddedStore, Options};
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::functions::Functions;
+use crate::jwt::{SHOP_SECRET, TOKEN_SECRET};
+use crate::soon;
+
+/// What a node is made of.
+#[derive(Clone)]
+pub struct Setup {
+    overrides: Vec<(String, String)>,
+    /// Where logs are.
+    pub store: Arc<dyn Store>,
+    /// The other nodes, if there are any.
+    pub bus: Option<Arc<dyn Bus>>,
+    /// What the test answers.
+    pub functions: Functions,
+}
+
+/// Sites: `shop` (English and Chinese), `other`, `strict` (signed identities only), `browsers` (an origin is needed).
+/// Rates are beyond what tests do; a test of a rate sets it.
+fn configuration() -> String {
+    let identity = format!("keys = [{{ algorithm = \"HS256\", secret = \"{SHOP_SECRET}\" }}]");
+    format!(
+        r#"
+        node.listen = "127.0.0.1:0"
+        node.metrics_listen = "127.0.0.1:0"
+        store.data = "memory"
+        tokens.keys = [{{ id = "test", secret = "{TOKEN_SECRET}" }}]
+        [limits]
+        messages_per_visitor_per_minute = 60000
+        messages_per_visitor_burst = 60000
+        frames_per_connection_per_second = 10000
+        frames_per_connection_burst = 10000
+        connects_per_address_per_second = 100000
+        connects_per_address_burst = 100000
+        new_visitors_per_address_burst = 100000
+        [sites.shop]
+        name = "Shop"
+        origins = ["https://shop.example"]
+        languages = ["en", "zh"]
+        fallback = {{ en = "Sorry, not now.", zh = "抱歉，现在不行。" }}
+        [sites.shop.identity]
+        {identity}
+        [sites.other]
+        name = "Other"
+        origins = ["https://other.example"]
+        [sites.strict]
+        name = "Strict"
+        origins = ["https://strict.example"]
+        [sites.strict.identity]
+        required = true
+        {identity}
+        [sites.browsers]
+        name = "Browsers only"
+        origins = ["https://browsers.example"]
+        allow_no_origin = false
+        "#
+    )
+}
+
+impl Setup {
+    /// A node that is alone, with a store in memory.
+    pub fn new() -> Self {
+        Self::on(Arc::new(EmbeddedStore::memory(Options::default()).unwrap()))
+    }
+
+    /// A node that is alone, on this store.
+    pub fn on(store: Arc<dyn Store>) -> Self {
+        Self { overrides: Vec::new(), store, bus: None, functions: Functions::new() }
+    }
+
+    /// Sets one key of the configuration, as `limits.max_frame_bytes`.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl ToString) -> Self {
+        let name = format!("FRONTDESK_{}", key.replace(['.', '-'], "_").to_uppercase());
+        self.overrides.push((name, value.to_string()));
+        self
+    }
+
+    /// Joins other nodes.
+    #[must_use]
+    pub fn joined_by(mut self, bus: Arc<dyn Bus>) -> Self {
+        self.bus = Some(bus);
+        self
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> Config {
+        Config::parse(&configuration(), self.overrides.clone()).unwrap()
+    }
+
+    /// Starts the node.
+    pub async fn start(&self) -> TestNode {
+        TestNode::start(self).await
+    }
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A running node. Dropping it kills it.
+pub struct TestNode {
+    address: SocketAddr,
+    metrics_address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    served: Option<JoinHandle<()>>,
+    runtime: Option<Runtime>,
+}
+
+impl TestNode {
+    async fn start(setup: &Setup) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let parts = Parts {
+            store: Arc::clone(&setup.store),
+            bus: setup.bus.clone(),
+            invoker: Arc::new(setup.functions.clone()),
+        };
+        let config = setup.config();
+        let bound = runtime.spawn(async move { conn_node::bind(config, parts).await.unwrap() }).await.unwrap();
+        let (address, metrics_address) = (bound.address(), bound.metrics_address());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let served = runtime.spawn(async move {
+            bound
+                .serve(async {
+                    let _ = stopped.await;
+                })
+                .await;
+        });
+        Self { address, metrics_address, stop: Some(stop), served: Some(served), runtime: Some(runtime) }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its metrics are.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics_address
+    }
+
+    /// Tells it to stop; [`TestNode::stopped`] waits for the end.
+    pub fn drain(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+
+    /// Waits until it has drained, and ends it as a process ends.
+    pub async fn stopped(mut self) {
+        self.drain();
+        if let Some(served) = self.served.take() {
+            soon("the end of a drain", served).await.unwrap();
+        }
+        self.kill().await;
+    }
+
+    /// Ends everything of it at once, wherever it is, as `kill -9` does. Its share of the store is free afterwards.
+    pub async fn kill(mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            let ended = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(10)));
+            soon("the end of a node's tasks", ended).await.unwrap();
+        }
+    }
+}
+
+impl Drop for TestNode {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // From within a test's own runtime nothing may block.
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A store that fails, hangs and loses answers on command.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use conversation::{ConversationId, Event, Millis, Seq};
+use store::{
+    Answer, Append, Appended, Delete, Deleted, Key, List, Listed, Put, PutOutcome, Record, Reserve, SetDue, Store,
+    StoreError,
+};
+use tokio::sync::{Semaphore, mpsc};
+
+/// What can be made to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// `append_at`.
+    Append,
+    /// `read`.
+    Read,
+    /// `get`.
+    Get,
+    /// `put`.
+    Put,
+}
+
+/// How an operation fails.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// Nothing is done, and that is said.
+    Fails,
+    /// It is done, and nobody hears of it.
+    LosesAnswer,
+    /// It waits for a permit of the semaphore, then it is done.
+    Waits(Arc<Semaphore>),
+    /// It never answers.
+    Hangs,
+}
+
+/// A store around another one.
+pub struct Shaky {
+    store: Arc<dyn Store>,
+    faults: Mutex<HashMap<Operation, Fault>>,
+    asked: mpsc::UnboundedSender<Operation>,
+    heard: tokio::sync::Mutex<mpsc::UnboundedReceiver<Operation>>,
+}
+
+impl Shaky {
+    /// A store that does as `store` does until it is told otherwise.
+    pub fn new(store: Arc<dyn Store>) -> Arc<Self> {
+        let (asked, heard) = mpsc::unbounded_channel();
+        Arc::new(Self { store, faults: Mutex::default(), asked, heard: tokio::sync::Mutex::new(heard) })
+    }
+
+    /// From now on the operation fails in this way.
+    pub fn set(&self, operation: Operation, fault: Fault) {
+        self.faults.lock().unwrap().insert(operation, fault);
+    }
+
+    /// All works again.
+    pub fn mend(&self) {
+        self.faults.lock().unwrap().clear();
+    }
+
+    /// Waits until an operation with a fault has been asked for.
+    pub async fn asked_for(&self, operation: Operation) {
+        let wanted = async {
+            let mut heard = self.heard.lock().await;
+            while heard.recv().await.unwrap() != operation {}
+        };
+        crate::soon("an operation of the store", wanted).await;
+    }
+
+    async fn run<T>(
+        &self,
+        operation: Operation,
+        inner: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let fault = self.faults.lock().unwrap().get(&operation).cloned();
+        if fault.is_some() {
+            let _ = self.asked.send(operation);
+        }
+        match fault {
+            None => inner.await,
+            Some(Fault::Fails) => Err(broken(operation)),
+            Some(Fault::LosesAnswer) => {
+                let _ = inner.await;
+                Err(broken(operation))
+            }
+            Some(Fault::Waits(gate)) => {
+                gate.acquire().await.unwrap().forget();
+                inner.await
+            }
+            Some(Fault::Hangs) => std::future::pending().await,
+        }
+    }
+}
+
+fn broken(operation: Operation) -> StoreError {
+    let what = format!("{operation:?}").to_lowercase();
+    StoreError::Unavailable { what, reason: "the test says so".to_owned(), retry_after_ms: 1 }
+}
+
+impl Store for Shaky {
+    fn append_at<'a>(&'a self, append: Append<'a>) -> Answer<'a, Appended> {
+        Box::pin(self.run(Operation::Append, self.store.append_at(append)))
+    }
+
+    fn set_due<'a>(&'a self, due: SetDue<'a>) -> Answer<'a, Appended> {
+        self.store.set_due(due)
+    }
+
+    fn head<'a>(&'a self, conversation: &'a ConversationId) -> Answer<'a, Seq> {
+        self.store.head(conversation)
+    }
+
+    fn read<'a>(&'a self, conversation: &'a ConversationId, after: Seq, limit: usize) -> Answer<'a, Vec<Event>> {
+        Box::pin(self.run(Operation::Read, self.store.read(conversation, after, limit)))
+    }
+
+    fn claim_due(&self, now: Millis, until: Millis, limit: usize) -> Answer<'_, Vec<ConversationId>> {
+        self.store.claim_due(now, until, limit)
+    }
+
+    fn get<'a>(&'a self, key: &'a Key, now: Millis) -> Answer<'a, Option<Record>> {
+        Box::pin(self.run(Operation::Get, self.store.get(key, now)))
+    }
+
+    fn put<'a>(&'a self, put: Put<'a>) -> Answer<'a, PutOutcome> {
+        Box::pin(self.run(Operation::Put, self.store.put(put)))
+    }
+
+    fn delete<'a>(&'a self, delete: Delete<'a>) -> Answer<'a, Deleted> {
+        self.store.delete(delete)
+    }
+
+    fn list<'a>(&'a self, list: List<'a>) -> Answer<'a, Vec<Listed>> {
+        self.store.list(list)
+    }
+
+    fn reserve<'a>(&'a self, reserve: Reserve<'a>) -> Answer<'a, u64> {
+        self.store.reserve(reserve)
+    }
+
+    fn ready(&self) -> Answer<'_, ()> {
+        self.store.ready()
+    }
+}

@@ -1,0 +1,6 @@
+//! What a visitor sees of nodes, over real sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test panics to fail, also where it is not in a test function")]
+
+mod talk;
+mod turns;
