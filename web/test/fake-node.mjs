@@ -33,7 +33,7 @@ const TYPES = { js: "text/javascript", css: "text/css", svg: "image/svg+xml", ht
 
 /** @param options.answer (text) => { text, end, pace_ms, hold } of the answer to a message; hold: never ends by itself */
 export async function start_fake_node({ port = 0, site = SITE, answer = (text) => ({ text: `You said: ${text}` }) } = {}) {
-  const node = { site, answer, refuse: undefined, deaf: false, hellos: [], requests: [], visitors: new Map(), sockets: new Set() };
+  const node = { site, answer, refuse: undefined, deaf: false, rewrite: (page) => page, hellos: [], requests: [], visitors: new Map(), sockets: new Set() };
   const server = createServer((request, response) => {
     const path = new URL(request.url, "http://x").pathname;
     node.requests.push(path);
@@ -46,7 +46,7 @@ export async function start_fake_node({ port = 0, site = SITE, answer = (text) =
       const file = path.startsWith("/widget/") ? `dist/${path.slice(8)}` : `demo${path.endsWith("/") ? `${path}index.html` : path}`;
       const type = TYPES[file.split(".").pop()];
       const body = readFileSync(new URL(file, web));
-      reply(200, type, file.endsWith(".html") ? String(body).replaceAll("{{node}}", node.url) : body);
+      reply(200, type, file.endsWith(".html") ? node.rewrite(String(body).replaceAll("{{node}}", node.url)) : body);
     } catch {
       reply(404, "text/plain", "not here");
     }

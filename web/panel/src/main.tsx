@@ -20,7 +20,8 @@ import { new_id } from "./wire/id.ts";
 import type { Event } from "./wire/schema.ts";
 
 const SUBPROTOCOL = "frontdesk.v1.proto";
-const SURFACE = { light: "#ffffff", dark: "#16191a" };
+/** --sunken in style.css, on which an answer stands. */
+const SURFACE = { light: "#f4f5f3", dark: "#23282a" };
 
 export function take_seat(seat: Seat): Commands {
   return new Seated(seat).command;

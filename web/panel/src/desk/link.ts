@@ -151,12 +151,12 @@ export class Link {
       this.restart();
       return;
     }
-    this.#listen();
     if (frame.go_away) this.#told_ms = Math.max(1, frame.go_away.retry_after_ms);
     if (frame.welcome) {
       this.#welcomed_at = this.clock.now();
       this.#become({ kind: "open" });
     }
+    this.#listen();
     this.ports.handle_frame(frame);
     if (frame.welcome) this.#greeted();
   }

@@ -166,7 +166,8 @@ class BlockParser {
   #table(): Block {
     const head = this.#cells(this.#lines[this.#at]!);
     const rows: Inline[][][] = [];
-    this.#at += 2;
+    // A table that has just begun has no second line yet.
+    this.#at = Math.min(this.#at + 2, this.#lines.length);
     for (; this.#at < this.#lines.length; this.#at++) {
       const line = this.#lines[this.#at]!;
       if (!line.includes("|")) break;

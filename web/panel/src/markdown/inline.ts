@@ -136,7 +136,7 @@ class InlineParser {
   }
 
   #address(): boolean {
-    if (WORD.test(this.source[this.#at - 1] ?? "")) return false;
+    if (/[a-z0-9]/i.test(this.source[this.#at - 1] ?? "")) return false;
     const found = this.#match(ADDRESS);
     if (!found) return false;
     const href = found[0].replace(TAIL, "");

@@ -8,7 +8,11 @@ interface ComposerProps {
   readonly words: Strings;
   readonly max_bytes: number;
   readonly field: RefObject<HTMLTextAreaElement | null>;
+  /** An answer is being written, which can be stopped, and whether that was asked for. */
+  readonly writing: boolean;
+  readonly stopping: boolean;
   send(text: string): void;
+  stop(): void;
 }
 
 const MAX_HEIGHT_PX = 132;
@@ -42,7 +46,7 @@ export class Composer extends Component<ComposerProps, { text: string }> {
     return this.state.text.trim() !== "" && this.#excess === 0;
   }
 
-  override render({ words, field }: ComposerProps) {
+  override render({ words, field, writing, stopping, stop }: ComposerProps) {
     const { text } = this.state;
     const excess = this.#excess;
     return (
@@ -66,6 +70,12 @@ export class Composer extends Component<ComposerProps, { text: string }> {
             onInput={(event) => this.setState({ text: event.currentTarget.value })}
             onKeyDown={this.#key_down}
           />
+          {writing && (
+            <button type="button" class="stop" disabled={stopping} onClick={stop}>
+              <Icon name="stop" fill />
+              {stopping ? words.stopping : words.stop}
+            </button>
+          )}
           <button
             type="button"
             class="send"

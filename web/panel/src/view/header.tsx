@@ -10,21 +10,25 @@ interface HeaderProps {
   readonly desk: Desk;
   readonly words: Strings;
   readonly name: string;
-  readonly connecting: boolean;
+  readonly online: boolean;
   close(): void;
 }
 
-export function Header({ desk, words, name, connecting, close }: HeaderProps) {
+export function Header({ desk, words, name, online, close }: HeaderProps) {
   const { owner, agent, asked } = desk.standing;
   const person = owner === "agent";
-  const status = connecting
-    ? words.connecting
-    : {
+  const { kind } = desk.link.state;
+  const connected = online && kind === "open";
+  const status = connected
+    ? {
         assistant: words.answers_at_once,
         queue: words.waiting,
         agent: words.with_person(agent),
         nobody: words.ended,
-      }[owner];
+      }[owner]
+    : kind === "connecting" && !desk.met
+      ? words.connecting
+      : words.not_connected;
   const may_end = owner !== "nobody" && asked > 0;
   return (
     <header>
@@ -33,7 +37,7 @@ export function Header({ desk, words, name, connecting, close }: HeaderProps) {
       </span>
       <div class="who">
         <h2>{name || words.chat}</h2>
-        <p class={`status ${connecting ? "connecting" : owner}`}>{status}</p>
+        <p class={`status ${connected ? owner : "off"}`}>{status}</p>
       </div>
       {may_end && <Options desk={desk} words={words} />}
       <button type="button" class="icon-button" aria-label={words.close} onClick={close}>

@@ -20,7 +20,7 @@ const PATHS = {
 export type IconName = keyof typeof PATHS;
 
 export const Icon = ({ name, fill }: { name: IconName; fill?: boolean }) => (
-  <svg class={fill ? "icon fill" : "icon"} viewBox="0 0 24 24" aria-hidden="true">
+  <svg class={fill ? "icon fill" : `icon icon-${name}`} viewBox="0 0 24 24" aria-hidden="true">
     <path d={PATHS[name]} />
   </svg>
 );

@@ -59,9 +59,8 @@ function FromVisitor({ item, desk, words, language, offline, left }: Of<VisitorI
       </div>
       {failed ? (
         <div class="below failure">
-          <Icon name="alert" />
           <span>
-            {words.failed}. {words.errors[item.code] ?? words.error}
+            <Icon name="alert" /> {words.failed}. {words.errors[item.code] ?? words.error}
           </span>
           <button type="button" class="text-button" onClick={() => desk.retry(id)}>
             {words.retry}
@@ -84,7 +83,7 @@ function FromVisitor({ item, desk, words, language, offline, left }: Of<VisitorI
                 {state === "delayed" && left > 0 ? (
                   words.delayed(left)
                 ) : (
-                  <span class={offline ? "" : "hide"}>{offline ? words.queued : words.sending}</span>
+                  <span class={offline && item.last ? "" : "hide"}>{offline ? words.queued : words.sending}</span>
                 )}
                 <Icon name="clock" />
               </>

@@ -15,7 +15,10 @@ const TEXT_CONTRAST = 4.5;
 const FILL_CONTRAST = 3;
 const STEPS = 20;
 
-/** @param color `#rrggbb`, anything else is taken for the default @param surface `#rrggbb` */
+/**
+ * @param color `#rrggbb`, anything else is taken for the default
+ * @param surface `#rrggbb`: of the surfaces that text stands on, the one that is nearest to the text
+ */
 export function palette(color: string, surface: string): Palette {
   const ground = parse(surface)!;
   const base = parse(color) ?? parse("#1f4a3c")!;

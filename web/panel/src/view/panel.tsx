@@ -56,7 +56,6 @@ export class Panel extends Component<PanelProps> {
 
   override render(props: PanelProps) {
     const { desk, site, words, shown, modal } = props;
-    const { kind } = desk.link.state;
     const name = site?.name ?? "";
     return (
       <section
@@ -69,7 +68,7 @@ export class Panel extends Component<PanelProps> {
         tabIndex={-1}
         onKeyDown={this.#key_down}
       >
-        <Header desk={desk} words={words} name={name} connecting={kind === "connecting" && !desk.met} close={props.close} />
+        <Header desk={desk} words={words} name={name} online={props.online} close={props.close} />
         {this.#bar()}
         {this.#middle()}
         {this.#foot()}
@@ -107,7 +106,6 @@ export class Panel extends Component<PanelProps> {
     const newest_answer = shown_items.filter((item) => item.kind === "assistant").at(-1)?.key;
     const asked = desk.outbox.entries.some(({ command }) => command.kind === "ask_person");
     const may_ask = owner === "assistant" && !asked;
-    const writing = owner === "assistant" && desk.writing.text !== "";
     const loading = fresh && !desk.met && desk.link.state.kind === "connecting" && !this.props.site;
     return (
       <Transcript
@@ -115,14 +113,6 @@ export class Panel extends Component<PanelProps> {
         count={shown_items.length}
         own={shown_items.filter((item) => item.kind === "visitor").length}
         shown={shown}
-        over={
-          writing && (
-            <button type="button" class="pill stop" disabled={desk.stopping} onClick={() => desk.stop()}>
-              <Icon name="stop" fill />
-              {desk.stopping ? words.stopping : words.stop}
-            </button>
-          )
-        }
       >
         {loading ? <Skeleton words={words} /> : this.#greeting(fresh)}
         {shown_items.map((item) => (
@@ -210,7 +200,10 @@ export class Panel extends Component<PanelProps> {
           words={words}
           field={this.field}
           max_bytes={desk.met ? desk.max_text_bytes : site?.max_text_bytes || desk.max_text_bytes}
+          writing={desk.standing.owner === "assistant" && desk.writing.text !== ""}
+          stopping={desk.stopping}
           send={(text) => desk.send(text)}
+          stop={() => desk.stop()}
         />
         {desk.standing.owner === "assistant" && (
           <p class="small-print">

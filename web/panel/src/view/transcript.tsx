@@ -11,8 +11,6 @@ interface TranscriptProps {
   readonly own: number;
   readonly shown: boolean;
   readonly children: ComponentChildren;
-  /** What floats over the end. */
-  readonly over: ComponentChildren;
 }
 
 /** As near to the end as this, the view goes with it. */
@@ -61,7 +59,7 @@ export class Transcript extends Component<TranscriptProps, { behind: boolean }> 
     this.#scroller.current!.focus();
   };
 
-  override render({ words, children, over }: TranscriptProps) {
+  override render({ words, children }: TranscriptProps) {
     return (
       <div class="middle">
         <div
@@ -77,15 +75,12 @@ export class Transcript extends Component<TranscriptProps, { behind: boolean }> 
             {children}
           </div>
         </div>
-        <div class="over">
-          {this.state.behind && (
-            <button type="button" class="pill jump" onClick={this.#jump}>
-              <Icon name="down" />
-              {words.jump}
-            </button>
-          )}
-          {over}
-        </div>
+        {this.state.behind && (
+          <button type="button" class="jump" onClick={this.#jump}>
+            <Icon name="down" />
+            {words.jump}
+          </button>
+        )}
       </div>
     );
   }

@@ -1,0 +1,65 @@
+import { describe, expect, it } from "vitest";
+import { excess_of } from "../panel/src/view/composer.tsx";
+import { contrast, palette, parse } from "../panel/src/view/palette.ts";
+import { direction_of, in_language, spoken, strings_of } from "../panel/src/view/strings.ts";
+import { read_site } from "../panel/src/site.ts";
+
+describe("the palette", () => {
+  const colors = ["#1f4a3c", "#ffffff", "#000000", "#ffe600", "#777777", "#ff0000", "#00ffff", "no colour"];
+  const surfaces = ["#f4f5f3", "#23282a"];
+
+  it.each(colors.flatMap((color) => surfaces.map((surface) => [color, surface] as const)))(
+    "makes %s readable on %s",
+    (color, surface) => {
+      const { brand, on, link } = palette(color, surface);
+      expect(contrast(parse(brand)!, parse(on)!)).toBeGreaterThanOrEqual(4.5);
+      expect(contrast(parse(link)!, parse(surface)!)).toBeGreaterThanOrEqual(4.5);
+      expect(contrast(parse(brand)!, parse(surface)!)).toBeGreaterThanOrEqual(3);
+    },
+  );
+
+  it("leaves a colour alone that is readable as it is", () => {
+    expect(palette("#1f4a3c", "#f4f5f3")).toEqual({ brand: "#1f4a3c", on: "#ffffff", link: "#1f4a3c" });
+  });
+});
+
+describe("the language", () => {
+  it("is spoken where there are words for it, and English elsewhere", () => {
+    expect(strings_of("zh-CN").send).toBe("发送");
+    expect(strings_of("AR").send).toBe("أرسل");
+    expect(strings_of("pt-BR").send).toBe("Send");
+    expect([spoken("zh-Hant"), spoken("pt")]).toEqual(["zh-Hant", "en"]);
+  });
+
+  it("decides the direction", () => {
+    expect(["ar", "ar-EG", "he", "fa", "ur"].map(direction_of)).toEqual(Array(5).fill("rtl"));
+    expect(["en", "zh", "arn", "de"].map(direction_of)).toEqual(Array(4).fill("ltr"));
+  });
+
+  it("chooses among a site's texts: the very one, another way of it, the first", () => {
+    const texts = { en: "colour", "en-US": "color", "zh-CN": "颜色" };
+    expect(in_language(texts, "en-US")).toBe("color");
+    expect(in_language(texts, "zh")).toBe("颜色");
+    expect(in_language(texts, "fr")).toBe("colour");
+    expect(in_language({}, "fr")).toBeUndefined();
+  });
+});
+
+describe("a text that is too long", () => {
+  it("is measured in UTF-8 bytes and counted in characters", () => {
+    expect(excess_of("a".repeat(10), 10)).toBe(0);
+    expect(excess_of("a".repeat(12), 10)).toBe(2);
+    expect(excess_of("茶".repeat(5), 9)).toBe(2);
+    expect(excess_of("  a  ", 1)).toBe(0);
+  });
+});
+
+describe("a site's settings", () => {
+  it("are taken as far as they make sense", () => {
+    const site = read_site({ name: "Shop", languages: ["en"], theme: { color: "#123456" }, identity_required: true, extra: 1 });
+    expect(site).toMatchObject({ name: "Shop", languages: ["en"], color: "#123456", identity_required: true, greeting: {} });
+    for (const nonsense of [null, 7, "x", [], { theme: 3, greeting: "x", languages: {} }]) {
+      expect(read_site(nonsense)).toMatchObject({ name: "", languages: [], greeting: {}, color: "", max_text_bytes: 0 });
+    }
+  });
+});
