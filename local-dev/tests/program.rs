@@ -29,7 +29,11 @@ struct Program {
 
 impl Program {
     async fn start(args: &[&str]) -> Result<Self> {
-        let mut child = command(args).spawn()?;
+        Self::start_with(command(args)).await
+    }
+
+    async fn start_with(mut command: Command) -> Result<Self> {
+        let mut child = command.spawn()?;
         let mut out = BufReader::new(child.stdout.take().context("stdout is piped")?);
         let err = child.stderr.take().context("stderr is piped")?;
         let mut printed = String::new();
@@ -82,11 +86,18 @@ impl Program {
 
 /// The program with free ports, nothing kept, and the test's function in place of the real ones.
 fn command(args: &[&str]) -> Command {
+    let mut command = command_with(&["--data", "memory"]);
+    command.args(args);
+    command
+}
+
+/// The program with free ports, and the test's function in place of the real ones.
+fn command_with(args: &[&str]) -> Command {
     let function = |name: &str| format!("{name}={TEST_FUNCTION}");
     let mut command = Command::new(env!("CARGO_BIN_EXE_local-dev"));
     command
         .args(["--demo-port", "0", "--node-port", "0", "--metrics-port", "0", "--functions-port", "0"])
-        .args(["--data", "memory", "--function", &function("ai"), "--function", &function("routing")])
+        .args(["--function", &function("ai"), "--function", &function("routing")])
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -152,6 +163,18 @@ async fn a_killed_node_comes_back_on_the_same_port() -> Result<()> {
     kill_9(&before)?;
     let after = program.until(|status| status["node"]["restarts"] == 1 && status["node"]["state"] == "ready").await?;
     assert_ne!(node_pid(&after), before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_data_folder_in_use_stops_it_with_the_nodes_reason() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().to_str().context("a path in UTF-8")?;
+    let first = Program::start_with(command_with(&["--data", data])).await?;
+    let (code, said) = failed(command_with(&["--data", data])).await?;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(data) && said.contains("the node stopped before it was ready"), "{said}");
+    assert_eq!(first.status().await?["node"]["state"], "ready");
     Ok(())
 }
 
