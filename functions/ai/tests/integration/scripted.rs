@@ -98,7 +98,9 @@ async fn a_deadline_that_has_passed_and_a_request_of_another_shape_fail_by_name(
 async fn lambdas_own_deadline_ends_a_turn_too() -> Result<()> {
     let api = RuntimeApi::start().await?;
     let _process = Process::start(AI, &api, &INSTANT)?;
-    let reply = api.invoke_within(&turn("/stall 1"), std::time::Duration::from_millis(600))?;
+    // The process is up before the short turn begins.
+    api.invoke(&turn("thanks"))?.lines::<AiLine>().await?;
+    let reply = api.invoke_within(&turn("/stall 1"), std::time::Duration::from_secs(2))?;
     let (_, answer) = answer(&reply.lines().await?);
     assert_eq!((answer.text.as_str(), answer.interrupted), ("One", true));
     Ok(())
