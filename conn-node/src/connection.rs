@@ -25,7 +25,8 @@ use crate::visitors::{self, VisitorError};
 /// Commands of one connection that wait for the store. More are not read from the socket until some are done.
 const MAX_PENDING: usize = 16;
 
-/// Frames over the rate, one after the other, before the connection is closed: a client that does not listen to errors.
+/// By how many the frames over the rate may outnumber those within it before the connection is closed: a client that does
+/// not listen to errors.
 const MAX_FLOODED: u32 = 200;
 
 /// When to try again after the store failed, milliseconds.
@@ -155,31 +156,40 @@ impl Connection {
     async fn handle(&mut self, received: Received) -> Result<(), Closing> {
         self.heard_at = Instant::now();
         let bytes = match received {
-            Received::Alive => return Ok(()),
+            Received::Alive => return self.count_sign_of_life(),
             Received::End => return Err(Closing::Gone),
-            Received::Broken(code) => return Err(Closing::With(code)),
-            Received::TooLarge => return self.refuse(ErrorCode::FrameTooLarge, Vec::new(), 0).await,
+            Received::Broken(code, close) => {
+                self.refuse(code, Vec::new(), 0).await?;
+                return Err(Closing::With(close));
+            }
+            Received::TooLarge => return self.bad_frame(ErrorCode::FrameTooLarge).await,
             Received::WrongKind => return self.bad_frame(ErrorCode::Malformed).await,
             Received::Frame(bytes) => bytes,
         };
         self.node.metrics.frames_received.inc();
         let decoded = wire::decode_client(&bytes, self.socket.subprotocol());
         drop(bytes); // They pin the socket's read buffer.
-        let kind = match decoded {
-            Ok(kind) => kind,
-            Err(error) if error.code() == ErrorCode::Malformed => return self.bad_frame(ErrorCode::Malformed).await,
-            Err(error) => return self.refuse(error.code(), Vec::new(), 0).await,
-        };
         if let Err(refusal) = self.welcomed.admit_frame() {
-            return self.flood(id_of(&kind), refusal).await;
+            return self.flood(decoded.as_ref().map(id_of).unwrap_or_default(), refusal).await;
         }
-        self.flooded = 0;
-        match kind {
-            client_frame::Kind::Ping(_) => Ok(self.socket.send(v1::Pong {}).await?),
-            client_frame::Kind::Hello(_) => self.bad_frame(ErrorCode::OutOfOrder).await,
-            client_frame::Kind::Begin(begin) => Box::pin(self.begin(begin)).await,
-            command => self.command(command).await,
+        self.flooded = self.flooded.saturating_sub(1);
+        match decoded {
+            Ok(client_frame::Kind::Ping(_)) => Ok(self.socket.send(v1::Pong {}).await?),
+            Ok(client_frame::Kind::Hello(_)) => self.bad_frame(ErrorCode::OutOfOrder).await,
+            Ok(client_frame::Kind::Begin(begin)) => Box::pin(self.begin(begin)).await,
+            Ok(command) => self.command(command).await,
+            Err(error) if error.code() == ErrorCode::Malformed => self.bad_frame(ErrorCode::Malformed).await,
+            Err(error) => self.refuse(error.code(), Vec::new(), 0).await,
         }
+    }
+
+    /// WebSocket's own pings and pongs count as frames. Nobody is told an error for them: they have no words for it.
+    fn count_sign_of_life(&mut self) -> Result<(), Closing> {
+        if self.welcomed.admit_frame().is_ok() {
+            return Ok(());
+        }
+        self.flooded += 1;
+        if self.flooded >= MAX_FLOODED { Err(Closing::With(CloseCode::Overloaded)) } else { Ok(()) }
     }
 
     async fn command(&mut self, kind: client_frame::Kind) -> Result<(), Closing> {
@@ -272,6 +282,10 @@ impl Connection {
         }
         if let Some(token) = self.welcomed.renew_token(&self.node, clock::now()) {
             self.socket.send(token).await?;
+        }
+        if self.node.bus.is_some() {
+            // News that the bus lost shows at last when nothing follows it.
+            self.held.handle(&self.node, conversation::Live::handle_refresh);
         }
         Ok(self.socket.ping().await?)
     }

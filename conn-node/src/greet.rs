@@ -19,6 +19,7 @@ use crate::node::{Node, Site};
 use crate::origin;
 use crate::refusal::Refusal;
 use crate::socket::{Received, Socket};
+use crate::visitor::VisitorId;
 use crate::visitors;
 
 /// When to try again after the store failed, milliseconds.
@@ -30,6 +31,8 @@ pub(crate) struct Welcomed {
     visitor: Admitted,
     /// Whether nobody knew this visitor before.
     is_new: bool,
+    /// Whether the cursor of the hello speaks of this visitor's conversations.
+    owns_cursor: bool,
     frames: FrameRate,
     _seat: VisitorSeat,
 }
@@ -60,24 +63,33 @@ type Greeted = (Welcomed, Arc<Held>, Position);
 
 async fn greet(node: &Arc<Node>, socket: &mut Socket, caller: &Caller) -> Result<Greeted, Closing> {
     let limit = Duration::from_millis(node.config.limits.hello_timeout_ms);
-    let hello = match tokio::time::timeout(limit, hello(node, socket)).await {
+    let frames = node.limits.frame_rate();
+    let hello = match tokio::time::timeout(limit, hello(node, socket, &frames)).await {
         Ok(hello) => hello?,
         Err(_) => return Err(refuse_code(node, socket, ErrorCode::HelloTimeout, 0).await),
     };
-    match admit(node, caller, &hello) {
+    match admit(node, caller, &hello, frames) {
         Ok(welcomed) => welcome(node, socket, hello, welcomed).await,
         Err(refusal) => Err(refuse(node, socket, refusal).await),
     }
 }
 
-/// Waits for Hello. A Ping is answered; everything else is out of order.
-async fn hello(node: &Node, socket: &mut Socket) -> Result<v1::Hello, Closing> {
-    for _ in 0..MAX_BAD_FRAMES {
-        let code = match socket.receive().await {
+/// Waits for Hello. A Ping is answered; everything else is refused, and closed if it goes on.
+async fn hello(node: &Node, socket: &mut Socket, frames: &FrameRate) -> Result<v1::Hello, Closing> {
+    let mut bad_frames = 0;
+    while bad_frames < MAX_BAD_FRAMES {
+        let received = socket.receive().await;
+        if let Err(refusal) = frames.check() {
+            return Err(refuse(node, socket, refusal).await);
+        }
+        let code = match received {
             Received::Alive => continue,
             Received::End => return Err(Closing::Gone),
-            Received::Broken(code) => return Err(Closing::With(code)),
-            Received::TooLarge => return Err(refuse_code(node, socket, ErrorCode::FrameTooLarge, 0).await),
+            Received::Broken(code, close) => {
+                refuse_code(node, socket, code, 0).await;
+                return Err(Closing::With(close));
+            }
+            Received::TooLarge => ErrorCode::FrameTooLarge,
             Received::WrongKind => ErrorCode::Malformed,
             Received::Frame(bytes) => match wire::decode_client(&bytes, socket.subprotocol()) {
                 Ok(client_frame::Kind::Hello(hello)) => return Ok(hello),
@@ -89,6 +101,7 @@ async fn hello(node: &Node, socket: &mut Socket) -> Result<v1::Hello, Closing> {
                 Err(error) => error.code(),
             },
         };
+        bad_frames += 1;
         node.metrics.refusals.with(code.as_str_name()).inc();
         socket.send(codes::error(code, &[], 0)).await?;
     }
@@ -96,7 +109,7 @@ async fn hello(node: &Node, socket: &mut Socket) -> Result<v1::Hello, Closing> {
 }
 
 /// Everything that can be said without the store.
-fn admit(node: &Node, caller: &Caller, hello: &v1::Hello) -> Result<Welcomed, Refusal> {
+fn admit(node: &Node, caller: &Caller, hello: &v1::Hello, frames: FrameRate) -> Result<Welcomed, Refusal> {
     let (Some(config), Some(site)) = (node.config.sites.get(&hello.site), node.sites.get(&hello.site)) else {
         let message = "no site has this key: check data-site in the page's script tag";
         return Err(Refusal::new(ErrorCode::SiteUnknown, message));
@@ -110,7 +123,14 @@ fn admit(node: &Node, caller: &Caller, hello: &v1::Hello) -> Result<Welcomed, Re
         None => stranger(node, site, caller, now)?,
     };
     let seat = node.limits.join(&hello.site, &visitor.visitor)?;
-    Ok(Welcomed { site: hello.site.as_str().into(), visitor, is_new, frames: node.limits.frame_rate(), _seat: seat })
+    let owns_cursor = hello.identity.is_empty() || owner(node, hello, now).as_ref() == Some(&visitor.visitor);
+    Ok(Welcomed { site: hello.site.as_str().into(), visitor, is_new, owns_cursor, frames, _seat: seat })
+}
+
+/// Whose cursor a client names that sends an identity: by its token it was welcomed before. An identity may name somebody
+/// else than then, whose conversation has the same number.
+fn owner(node: &Node, hello: &v1::Hello, now: Millis) -> Option<VisitorId> {
+    node.tokens.verify(&hello.token, &hello.site, now).ok().map(|verified| verified.visitor)
 }
 
 fn stranger(node: &Node, site: &Site, caller: &Caller, now: Millis) -> Result<Admitted, Refusal> {
@@ -138,7 +158,11 @@ async fn welcome(
         return Err(refuse_code(node, socket, ErrorCode::Unavailable, UNAVAILABLE_WAIT).await);
     };
     held.set_language(hello.language.get(..hello.language.len().min(35)).unwrap_or_default());
-    let (opened, position) = open(&held, &hello);
+    if node.bus.is_some() && hello.after > held.look(|live| live.state().head()) {
+        // The client may know better: the bus may have lost the news of an event.
+        node.refresh(&held).await;
+    }
+    let (opened, position) = open(&held, &hello, welcomed.owns_cursor);
     let token = welcomed.visitor.token.take();
     let frame = v1::Welcome {
         visitor: welcomed.visitor.visitor.as_str().to_owned(),
@@ -162,12 +186,13 @@ async fn current(node: &Node, welcomed: &Welcomed, now: Millis) -> Result<Conver
 }
 
 /// Where the client goes on: after what it holds, if that is of this log.
-fn open(held: &Held, hello: &v1::Hello) -> (v1::Opened, Position) {
+fn open(held: &Held, hello: &v1::Hello, owns_cursor: bool) -> (v1::Opened, Position) {
     let conversation = held.id().ordinal();
     let (head, resume) = held.look(|live| (live.state().head(), live.resume(hello.after)));
-    let holds_another = hello.conversation != conversation && (hello.conversation != 0 || hello.after != 0);
+    let holds_something = hello.conversation != 0 || hello.after != 0;
+    let is_of_this_log = hello.conversation == conversation && owns_cursor;
     match resume {
-        Resume::After(seq) if !holds_another => {
+        Resume::After(seq) if is_of_this_log || !holds_something => {
             let offset = usize::try_from(hello.offset).unwrap_or(usize::MAX);
             let position = Position { seq, turn: hello.turn, run: hello.run, offset };
             (v1::Opened { conversation, head, reset: false }, position)

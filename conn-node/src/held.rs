@@ -4,6 +4,7 @@
 //! be done without waiting; what waits (store, function, timer) becomes a task that comes back with the next input.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -40,6 +41,16 @@ struct Inner {
     next_key: CommandKey,
     run: Option<(u32, AbortHandle)>,
     timer: Option<(Millis, AbortHandle)>,
+    listener: Option<AbortHandle>,
+}
+
+/// What waits for a conversation ends with it.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for task in self.listener.iter().chain(self.timer.iter().map(|(_, timer)| timer)) {
+            task.abort();
+        }
+    }
 }
 
 impl Held {
@@ -51,6 +62,7 @@ impl Held {
             next_key: 0,
             run: None,
             timer: None,
+            listener: None,
         };
         Self { id, inner: Mutex::new(inner), changed: Notify::new(), touched: AtomicU64::new(now) }
     }
@@ -85,9 +97,27 @@ impl Held {
         }
     }
 
+    /// Takes the task that listens to other nodes; it ends with the conversation.
+    pub(crate) fn keep_listener(&self, listener: AbortHandle) {
+        self.lock().listener = Some(listener);
+    }
+
     /// Looks at the conversation.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Live) -> T) -> T {
         look(&self.lock().live)
+    }
+
+    /// Waits until `has_come` is true of it.
+    pub(crate) async fn wait_until(&self, has_come: impl Fn(&Live) -> bool) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if self.look(&has_come) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// What a connection at `position` has not got yet.

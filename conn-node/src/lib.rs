@@ -26,6 +26,7 @@ pub mod refusal;
 mod serve;
 mod settings;
 mod socket;
+mod timed;
 pub mod token_key;
 pub mod tokens;
 mod turn;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bus::Bus;
 use config::{Config, ConfigError};
-use conversation::{Body, ConversationId, Event, Policy};
+use conversation::{Body, ConversationId, Event, Live, Policy};
 use futures_util::FutureExt;
 use store::Store;
 use telemetry::NodeMetrics;
@@ -87,19 +87,17 @@ impl Node {
         let (held, is_new) = self.conversations.hold(self, id, clock::now());
         if is_new {
             // A task of its own: whoever asked first may leave before the log is read, others wait for it too.
-            tokio::spawn(hear::listen(Arc::downgrade(self), Arc::downgrade(&held)));
+            let listener = tokio::spawn(hear::listen(Arc::downgrade(self), Arc::downgrade(&held)));
+            held.keep_listener(listener.abort_handle());
         }
-        loop {
-            let mut changed = std::pin::pin!(held.changed().notified());
-            changed.as_mut().enable();
-            let (loaded, failing) = held.look(|live| (live.is_loaded(), live.is_store_failing()));
-            match (loaded, failing) {
-                (true, _) => break,
-                (false, true) => return None,
-                (false, false) => changed.await,
-            }
-        }
-        Some(held)
+        held.wait_until(|live| live.is_loaded() || is_stuck(live)).await;
+        held.look(Live::is_loaded).then_some(held)
+    }
+
+    /// Reads what the log has got since; if the store does not answer, what is known stays.
+    pub(crate) async fn refresh(self: &Arc<Self>, held: &Arc<Held>) {
+        held.handle(self, Live::handle_refresh);
+        held.wait_until(|live| live.is_current() || is_stuck(live)).await;
     }
 
     /// Counts what was stored.
@@ -138,6 +136,11 @@ impl Node {
     pub(crate) fn open_connections(&self) -> usize {
         self.limits.connections()
     }
+}
+
+/// Whether more of the log cannot be had now: the store does not answer, or what it holds breaks a rule.
+fn is_stuck(live: &Live) -> bool {
+    live.is_store_failing() || live.violation().is_some()
 }
 
 fn end_name(end: conversation::AnswerEnd) -> &'static str {

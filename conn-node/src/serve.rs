@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use bus::Bus;
@@ -18,6 +19,7 @@ use crate::invoke::Invoker;
 use crate::invoke::http::HttpInvoker;
 use crate::limits::Limits;
 use crate::node::{Node, sites};
+use crate::timed::TimedStore;
 use crate::token_key::{self, TokenKeyError};
 use crate::tokens::{NoKey, TokenKeys};
 use crate::{accept, due, http, metrics_http};
@@ -122,7 +124,7 @@ pub async fn bind(config: Config, parts: Parts) -> Result<Bound, RunError> {
     let listener = listen("node.listen", config.node.listen).await?;
     let metrics_listener = listen("node.metrics_listen", config.node.metrics_listen).await?;
     let node = Node {
-        store: parts.store,
+        store: Arc::new(TimedStore::new(parts.store, Duration::from_millis(config.store.timeout_ms))),
         bus: parts.bus,
         invoker: parts.invoker,
         metrics: NodeMetrics::new(&config.node.name)?,

@@ -5,8 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use protocol::codes::CloseCode;
-use protocol::v1::ServerFrame;
+use protocol::v1::{ErrorCode, ServerFrame};
 use protocol::{EncodeError, Subprotocol, wire};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
@@ -53,6 +54,8 @@ pub(crate) struct Socket {
     ws: WebSocketStream<TcpStream>,
     subprotocol: Subprotocol,
     limits: SocketLimits,
+    /// Nothing more can be made of what comes in.
+    is_broken: bool,
 }
 
 /// Why nothing can be sent any more.
@@ -82,8 +85,9 @@ pub(crate) enum Received {
     Alive,
     /// The peer left.
     End,
-    /// The peer broke the WebSocket protocol, or sent far more than a frame may hold: close with this code.
-    Broken(CloseCode),
+    /// The peer broke the WebSocket protocol, or sent far more than a frame may hold. Say this error and close with this
+    /// code: nothing that follows can be read.
+    Broken(ErrorCode, CloseCode),
 }
 
 impl Socket {
@@ -95,7 +99,7 @@ impl Socket {
         } else {
             WebSocketStream::from_partially_read(stream, read.to_vec(), Role::Server, config).await
         };
-        Self { ws, subprotocol, limits }
+        Self { ws, subprotocol, limits, is_broken: false }
     }
 
     pub(crate) fn subprotocol(&self) -> Subprotocol {
@@ -106,14 +110,21 @@ impl Socket {
     pub(crate) async fn receive(&mut self) -> Received {
         let message = match self.ws.next().await {
             None => return Received::End,
-            Some(Err(error)) => return broken(&error),
+            Some(Err(error)) => {
+                self.is_broken = true;
+                return broken(&error);
+            }
             Some(Ok(message)) => message,
         };
         let (bytes, fits) = match message {
             Message::Binary(bytes) => (bytes, self.subprotocol == Subprotocol::Proto),
             Message::Text(text) => (Bytes::from(text), self.subprotocol == Subprotocol::Json),
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Received::Alive,
-            Message::Close(_) => return Received::End,
+            Message::Close(_) => {
+                // Our half of the goodbye waits in the write buffer. A peer that takes nothing any more does without.
+                let _ = self.ws.flush().now_or_never();
+                return Received::End;
+            }
         };
         match () {
             () if bytes.len() > self.limits.max_frame_bytes => Received::TooLarge,
@@ -169,6 +180,9 @@ impl Socket {
         let goodbye = async {
             if self.ws.close(Some(frame)).await.is_ok() {
                 while let Some(Ok(_)) = self.ws.next().await {}
+                if self.is_broken {
+                    discard(self.ws.get_mut()).await;
+                }
             }
         };
         // A peer that does not answer is dropped.
@@ -204,6 +218,15 @@ impl Socket {
     }
 }
 
+/// Takes what still comes, to the peer's end. A socket closed with unread bytes resets the connection, and the reset would
+/// destroy the goodbye before the peer has read it.
+async fn discard(stream: &mut TcpStream) {
+    let mut bytes = [0; READ_BUFFER_BYTES];
+    if stream.shutdown().await.is_ok() {
+        while stream.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
+    }
+}
+
 async fn in_time(limit: Duration, write: impl Future<Output = Result<(), WsError>>) -> Result<(), SendError> {
     match tokio::time::timeout(limit, write).await {
         Ok(written) => Ok(written.map_err(Box::new)?),
@@ -213,8 +236,8 @@ async fn in_time(limit: Duration, write: impl Future<Output = Result<(), WsError
 
 fn broken(error: &WsError) -> Received {
     match error {
-        WsError::Capacity(_) => Received::Broken(CloseCode::FrameTooLarge),
-        WsError::Protocol(_) | WsError::Utf8(_) => Received::Broken(CloseCode::ProtocolViolation),
+        WsError::Capacity(_) => Received::Broken(ErrorCode::FrameTooLarge, CloseCode::FrameTooLarge),
+        WsError::Protocol(_) | WsError::Utf8(_) => Received::Broken(ErrorCode::Malformed, CloseCode::ProtocolViolation),
         _ => Received::End,
     }
 }

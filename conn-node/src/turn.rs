@@ -23,8 +23,8 @@ const MAX_THROTTLED_WAIT: Duration = Duration::from_millis(800);
 /// Throttled for longer than this, the turn gets the fallback: a visitor waits for words, not for places.
 const MAX_THROTTLED: Duration = Duration::from_secs(8);
 
-/// How long routing may take, milliseconds.
-const ROUTING_DEADLINE_MS: u64 = 3_000;
+/// How long routing may take.
+const ROUTING_DEADLINE: Duration = Duration::from_secs(3);
 
 /// Runs one turn and feeds what comes back into the conversation, whatever happens exactly one outcome last.
 pub(crate) async fn run(node: Arc<Node>, held: Arc<Held>, invocation: Invocation) {
@@ -48,11 +48,15 @@ pub(crate) async fn run(node: Arc<Node>, held: Arc<Held>, invocation: Invocation
 
 /// Asks who takes a conversation that was handed over.
 pub(crate) async fn route(node: Arc<Node>, held: Arc<Held>) {
-    let assignee = match assignee(&node, held.id()).await {
-        Ok(assignee) => assignee,
-        Err(error) => {
-            let function = &node.config.functions.routing_name;
+    let function = &node.config.functions.routing_name;
+    let assignee = match tokio::time::timeout(ROUTING_DEADLINE, assignee(&node, held.id())).await {
+        Ok(Ok(assignee)) => assignee,
+        Ok(Err(error)) => {
             tracing::warn!(conversation = %held.id(), function, %error, "routing failed: it stays in the queue");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(conversation = %held.id(), function, "routing took too long: it stays in the queue");
             None
         }
     };
@@ -131,7 +135,7 @@ fn outcome_of(outcome: AiOutcome) -> Outcome {
 async fn assignee(node: &Node, id: &ConversationId) -> Result<Option<Assignee>, InvokeError> {
     let name = &node.config.functions.routing_name;
     let now = clock::now();
-    let deadline = now + ROUTING_DEADLINE_MS;
+    let deadline = now + ROUTING_DEADLINE.as_millis() as u64;
     let signed = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
     let request = RoutingRequest {
         site: id.site().to_owned(),

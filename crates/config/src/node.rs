@@ -49,6 +49,8 @@ section! {
     pub struct Store {
         /// A folder (made if it is missing), or `memory` to keep nothing after a stop.
         data: Data = text("frontdesk-data");
+        /// How long one operation may take, in milliseconds. After it the store counts as unavailable.
+        timeout_ms: u64 = count(5_000, 100..=60_000);
     }
 }
 

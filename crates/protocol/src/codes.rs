@@ -6,8 +6,9 @@ use conversation::{Millis, Refusal};
 
 use crate::v1::{self, ErrorCode};
 
-/// How many frames with [`ErrorCode::Malformed`] or [`ErrorCode::OutOfOrder`] a connection may send before it is closed
-/// with [`CloseCode::ProtocolViolation`]. A right client sends none; a few let a developer read the errors.
+/// How many frames with [`ErrorCode::Malformed`], [`ErrorCode::FrameTooLarge`] or [`ErrorCode::OutOfOrder`] a connection
+/// may send before it is closed with [`CloseCode::ProtocolViolation`]. A right client sends none; a few let a developer
+/// read the errors.
 pub const MAX_BAD_FRAMES: u32 = 8;
 
 /// What an error code means.
@@ -42,7 +43,7 @@ impl ErrorCode {
                 None,
             ),
             ErrorCode::FrameTooLarge => (
-                "The frame is longer than the node takes.",
+                "The frame is longer than the node takes. It was dropped; far too long a one ends the connection.",
                 "Correct the program: send no text longer than Welcome.max_text_bytes.",
                 Some(CloseCode::FrameTooLarge),
             ),
@@ -291,9 +292,11 @@ impl CloseCode {
             CloseCode::SiteUnknown => ("site_unknown", "No site has this key."),
             CloseCode::ProtocolViolation => (
                 "protocol_violation",
-                "The first frame was neither Hello nor Ping, or too many frames were malformed or out of order.",
+                "Too many frames were malformed, too large or out of order, or the bytes are no WebSocket (RFC 6455).",
             ),
-            CloseCode::FrameTooLarge => ("frame_too_large", "A frame was longer than the node takes."),
+            CloseCode::FrameTooLarge => {
+                ("frame_too_large", "A frame was far longer than the node takes, so that it was not read.")
+            }
         };
         CloseRow { name, means }
     }

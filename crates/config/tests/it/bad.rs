@@ -34,7 +34,7 @@ fn an_unknown_key_is_refused_with_the_keys_there_are() {
         &expect![[r#"
             listen: is not a key; the keys here are node, store, functions, turn, limits, tokens, ai, log, sites
             nod: is not a key; the keys here are node, store, functions, turn, limits, tokens, ai, log, sites
-            store.folder: is not a key; the keys here are data
+            store.folder: is not a key; the keys here are data, timeout_ms
             log.levl: is not a key; the keys here are format, level
             tokens.keys[0].key: is not a key; the keys here are id, secret
             sites.shop.theme.colour: is not a key; the keys here are color"#]],

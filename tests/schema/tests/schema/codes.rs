@@ -62,6 +62,6 @@ fn every_close_code_in_the_text_exists() {
 
 #[test]
 fn the_text_says_how_many_bad_frames_are_too_many() {
-    let sentence = format!("After {MAX_BAD_FRAMES} frames that are malformed or out of order");
+    let sentence = format!("After {MAX_BAD_FRAMES} frames that are malformed, too large or out of order");
     assert!(markdown::document().contains(&sentence), "{sentence} …");
 }
