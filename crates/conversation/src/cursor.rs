@@ -60,9 +60,10 @@ impl<E> Cursor<E> {
         Some(event)
     }
 
-    /// Whether something is held that cannot be taken yet.
+    /// Whether something is held that cannot be taken before others have come.
     pub fn has_gap(&self) -> bool {
-        !self.held.is_empty() && !self.held.contains_key(&(self.seq + 1))
+        let unbroken = self.seq as usize + self.held.len();
+        self.held.last_key_value().is_some_and(|(last, _)| *last as usize > unbroken)
     }
 
     /// Forgets everything: the log is not the one this cursor was made for.
@@ -107,6 +108,14 @@ mod tests {
         assert_eq!(taken(&[1, 2, 3]), (vec![1, 2, 3], false));
         assert_eq!(taken(&[3, 1, 1, 3, 2, 2, 1]), (vec![1, 2, 3], false));
         assert_eq!(taken(&[2, 3]), (vec![], true));
+    }
+
+    #[test]
+    fn a_gap_behind_an_event_that_fits_is_a_gap() {
+        let mut cursor = Cursor::at(0);
+        assert_eq!((cursor.offer(1, ()), cursor.has_gap()), (Offered::Next, false));
+        assert_eq!((cursor.offer(3, ()), cursor.has_gap()), (Offered::Next, true));
+        assert_eq!((cursor.offer(2, ()), cursor.has_gap()), (Offered::Next, false));
     }
 
     #[test]

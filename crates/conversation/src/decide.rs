@@ -90,7 +90,7 @@ pub fn send(state: &State, policy: &Policy, id: MessageId, text: &Arc<str>) -> D
     if text.trim().is_empty() {
         return Decision::Refuse(Refusal::TextEmpty);
     }
-    if text.len() > policy.max_text_bytes {
+    if text.len() > policy.max_text_bytes && !broken!(policy, UnboundedText) {
         return Decision::Refuse(Refusal::TextTooLong { max: policy.max_text_bytes });
     }
     if *state.owner() == Owner::Closed {

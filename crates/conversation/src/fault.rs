@@ -4,7 +4,7 @@
 /// A way to be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Invariant 1: after a conflict, append the same event at the next seq without deciding again.
+    /// Invariant 1: after a conflict, append the same thing behind what came first, without deciding again.
     SkipRedecision,
     /// Invariant 2: acknowledge when the append is sent off, not when it succeeded.
     AckBeforeStored,
@@ -12,9 +12,9 @@ pub enum Fault {
     ForgetIds,
     /// Invariant 4: hear of a gap and read nothing.
     LeaveGaps,
-    /// Invariant 4: take an event from the bus without looking whether the one before it is there.
+    /// Invariant 4: deliver the newest event without those before it.
     IgnoreGaps,
-    /// Invariant 4: take a repeated event again.
+    /// Invariant 4: deliver an event again.
     DeliverRepeats,
     /// Invariant 4: tell a client that is ahead of the log nothing.
     NoReset,
@@ -26,14 +26,18 @@ pub enum Fault {
     WaitForever,
     /// Invariant 6: append an answer after a handover.
     SpeakOverPerson,
+    /// Invariant 6: show what the assistant writes without looking whether the log has moved on.
+    KeepStreaming,
     /// Invariant 7: show notes to the visitor.
     ShowNotes,
     /// Invariant 8: let commands queue without bound.
     UnboundedQueue,
+    /// Invariant 8: take texts of any length.
+    UnboundedText,
 }
 
 /// Every fault, for the simulation to go through.
-pub const ALL_FAULTS: [Fault; 13] = [
+pub const ALL_FAULTS: [Fault; 15] = [
     Fault::SkipRedecision,
     Fault::AckBeforeStored,
     Fault::ForgetIds,
@@ -45,6 +49,8 @@ pub const ALL_FAULTS: [Fault; 13] = [
     Fault::AnswerTwice,
     Fault::WaitForever,
     Fault::SpeakOverPerson,
+    Fault::KeepStreaming,
     Fault::ShowNotes,
     Fault::UnboundedQueue,
+    Fault::UnboundedText,
 ];

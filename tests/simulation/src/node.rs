@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use conversation::{Command, CommandKey, Invocation, Live, Millis, Notice, Output, Policy, Reply};
+use conversation::{Command, CommandKey, Invocation, Live, Millis, Notice, Output, Policy, Reply, Seq};
 
 use crate::agenda::{ConnectionIx, ConversationIx, Happening, Incarnation, NodeIx, ServerFrame};
 use crate::connection::Connection;
@@ -24,6 +24,7 @@ pub(crate) struct Node {
     policy: Arc<Policy>,
     pub(crate) up: bool,
     pub(crate) life: u32,
+    /// 0: it does not stand still.
     pub(crate) paused_until: Millis,
     /// What came while it stood still.
     pub(crate) backlog: Vec<Happening>,
@@ -44,6 +45,8 @@ pub(crate) struct Slot {
     run: Option<u32>,
     routing: bool,
     timer: Option<Millis>,
+    /// The highest seq the bus told of.
+    heard: Seq,
 }
 
 impl Node {
@@ -123,7 +126,8 @@ impl World {
             return Ok(());
         }
         let live = Live::new(Arc::clone(&self.nodes[node].policy));
-        let slot = Slot { live, asked: BTreeMap::new(), under_way: false, run: None, routing: false, timer: None };
+        let slot =
+            Slot { live, asked: BTreeMap::new(), under_way: false, run: None, routing: false, timer: None, heard: 0 };
         self.nodes[node].slots.insert(conversation, slot);
         self.carry_out(node, conversation)
     }
@@ -328,6 +332,9 @@ impl World {
 
     pub(crate) fn node_hears_bus(&mut self, node: NodeIx, conversation: ConversationIx, notice: Notice) -> Checked {
         tell!(self, "node{node}   c{conversation} hears {notice:?}");
+        if let (Notice::Event(event), Some(slot)) = (&notice, self.nodes[node].slots.get_mut(&conversation)) {
+            slot.heard = slot.heard.max(event.seq);
+        }
         self.input(node, conversation, |live, now| match notice {
             Notice::Event(event) => live.handle_heard_event(now, event),
             Notice::Turn(text) => live.handle_heard_turn(now, &text),
@@ -356,6 +363,9 @@ impl World {
             ensure!(1, false, "node{node} finds that {violation}");
         }
         self.watch.folded(conversation, slot.live.state())?;
+        let (head, heard) = (slot.live.state().head(), slot.heard);
+        let at_it = slot.under_way || !slot.live.is_current();
+        ensure!(4, head >= heard || at_it, "node{node} heard of {heard} and is content with {head}");
         let bound = self.plan.policy.max_waiting + 1;
         ensure!(8, slot.asked.len() <= bound, "{} commands wait, {bound} may", slot.asked.len());
         Ok(())

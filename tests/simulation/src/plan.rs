@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) skew: Millis,
     /// Per mille of connects with a cursor that is not true.
     pub(crate) lies: u32,
+    /// Per mille of tabs that leave for good before everything works again.
+    pub(crate) leaves: u32,
     /// Events in one read.
     pub(crate) page: usize,
     /// Frames under way to one client.
@@ -99,6 +101,7 @@ impl Plan {
             agent_every: sometimes(rng, 3_000, 30_000),
             skew: rng.below(300),
             lies: some(rng, 100),
+            leaves: *rng.pick(&[0, 300, 1_000]),
             page: rng.between(1, 8) as usize,
             socket: rng.between(1, 8) as usize,
         }

@@ -31,6 +31,8 @@ pub(crate) struct Tab {
     commands: Vec<(u32, Option<MessageId>)>,
     next_reference: u32,
     resends: bool,
+    /// Left for good.
+    pub(crate) gone: bool,
 }
 
 /// What a tab holds at one seq.
@@ -63,6 +65,7 @@ impl Tab {
             commands: vec![],
             next_reference: 0,
             resends: false,
+            gone: false,
         }
     }
 
@@ -75,7 +78,7 @@ impl Tab {
 
 impl World {
     pub(crate) fn tab_connects(&mut self, tab: TabIx) {
-        if self.tabs[tab].connection.is_some() {
+        if self.tabs[tab].connection.is_some() || self.tabs[tab].gone {
             return;
         }
         let up: Vec<NodeIx> = (0..self.nodes.len()).filter(|node| self.nodes[*node].up).collect();
@@ -122,8 +125,15 @@ impl World {
         if let Some(connection) = gone.connection.take() {
             self.cut(connection);
         }
-        let again = self.now + self.rng.delay(1_000, 10_000);
+        let again = self.now + self.rng.delay(1_000, 60_000);
         self.agenda.plan(again, Happening::TabConnects(tab));
+    }
+
+    /// The tab is closed and never comes back: what its visitor asked must end all the same.
+    pub(crate) fn tab_leaves(&mut self, tab: TabIx) {
+        tell!(self, "tab{tab}    leaves");
+        self.tabs[tab].gone = true;
+        self.tab_disconnects(tab);
     }
 
     pub(crate) fn tab_acts(&mut self, tab: TabIx) {
@@ -274,6 +284,9 @@ impl World {
     /// At the end: the tab holds what the log holds, and nothing waits.
     pub(crate) fn check_tab(&self, tab: TabIx) -> Checked {
         let this = &self.tabs[tab];
+        if this.gone {
+            return Ok(());
+        }
         ensure!(4, this.opened, "tab{tab} is not connected at the end");
         ensure!(2, this.outbox.is_empty(), "tab{tab} still waits for {:?}", this.outbox);
         let log = self.watch.log(this.conversation);

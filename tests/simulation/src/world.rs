@@ -135,7 +135,7 @@ impl World {
     /// The node that this is for, if it stands still.
     fn asleep(&self, happening: &Happening) -> Option<NodeIx> {
         let to = self.addressee(happening)?;
-        Some(to.node).filter(|node| self.nodes[*node].paused_until > self.now)
+        Some(to.node).filter(|node| self.nodes[*node].paused_until > 0)
     }
 
     /// What came meanwhile is taken in order.
@@ -143,6 +143,7 @@ impl World {
         if self.nodes[node].paused_until > self.now {
             return Ok(());
         }
+        self.nodes[node].paused_until = 0;
         let backlog = std::mem::take(&mut self.nodes[node].backlog);
         backlog.into_iter().try_for_each(|happening| self.step(happening))
     }
@@ -241,6 +242,13 @@ impl World {
         self.plan.clear_up();
         for node in 0..self.nodes.len() {
             self.node_returns(node);
+        }
+        for tab in 0..self.tabs.len() {
+            if self.rng.chance(self.plan.leaves) {
+                self.tab_leaves(tab);
+            } else {
+                self.agenda.plan(self.now + 1_000, Happening::TabConnects(tab));
+            }
         }
     }
 

@@ -14,9 +14,9 @@ fn broken_invariants(fault: Fault) -> &'static [u8] {
         Fault::ForgetIds => &[3],
         Fault::LeaveGaps | Fault::IgnoreGaps | Fault::DeliverRepeats | Fault::NoReset => &[4],
         Fault::NoDueMark | Fault::AnswerTwice | Fault::WaitForever => &[5],
-        Fault::SpeakOverPerson => &[6],
+        Fault::SpeakOverPerson | Fault::KeepStreaming => &[6],
         Fault::ShowNotes => &[7],
-        Fault::UnboundedQueue => &[8],
+        Fault::UnboundedQueue | Fault::UnboundedText => &[8],
     }
 }
 

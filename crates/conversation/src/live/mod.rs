@@ -17,6 +17,8 @@ pub use output::{CommandKey, Notice, Output, Reply};
 
 use crate::cursor::{Cursor, Resume, resume};
 use crate::decide::{Answer, Command, Refusal};
+#[cfg(feature = "faults")]
+use crate::event::Body;
 use crate::event::{Assignee, Event};
 use crate::id::{Millis, Seq};
 use crate::policy::{MAX_RETRY_WAIT, Policy};
@@ -66,6 +68,9 @@ pub struct Live {
     violation: Option<Violation>,
     wake: bool,
     outputs: VecDeque<Output>,
+    /// What was decided before a conflict, for the fault that does not decide again.
+    #[cfg(feature = "faults")]
+    decided: Option<Body>,
 }
 
 impl Live {
@@ -90,6 +95,8 @@ impl Live {
             violation: None,
             wake: false,
             outputs: VecDeque::new(),
+            #[cfg(feature = "faults")]
+            decided: None,
         };
         live.read();
         live

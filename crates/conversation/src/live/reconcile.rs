@@ -89,6 +89,7 @@ impl Live {
     /// When to call [`Live::handle_timeout`], if at all. May lie in the past.
     pub fn poll_timeout(&self) -> Option<Millis> {
         let turn = self.turn.as_ref().filter(|turn| turn.phase != Phase::Ending).map(|turn| self.turn_ends_at(turn));
+        let turn = turn.filter(|_| !broken!(self.policy, WaitForever));
         let there = self.elsewhere.as_ref().map(|there| there.until);
         // While the store works, or after a violation, these two wait for something else than time.
         let can_act = matches!(self.step, Step::Idle) && self.violation.is_none();

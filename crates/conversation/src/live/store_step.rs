@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{Intent, Live, Notice, Output, Reply, Step};
-use crate::cursor::{Cursor, Offered};
+use crate::cursor::Cursor;
 use crate::decide::{self, Command, Decision, Refusal};
 use crate::due::due_at;
 use crate::event::{Body, Event};
@@ -28,16 +28,13 @@ impl Live {
 
     /// The seq was taken: somebody else appended. Reads on and decides again.
     pub fn handle_conflict(&mut self, now: Millis) {
-        if let Some((intent, event)) = self.end_append() {
-            if broken!(self.policy, SkipRedecision) {
-                let event = Arc::new(Event { seq: event.seq + 1, ..(*event).clone() });
-                self.outputs.push_back(Output::Append { event: Arc::clone(&event), due: None });
-                self.step = Step::Appending { intent, event };
-                return;
-            }
-            self.waiting.push_front(intent);
-            self.stale = true;
+        let Some((intent, _event)) = self.end_append() else { return };
+        #[cfg(feature = "faults")]
+        {
+            self.decided = Some(_event.body.clone()).filter(|_| broken!(self.policy, SkipRedecision));
         }
+        self.waiting.push_front(intent);
+        self.stale = true;
         self.advance(now);
     }
 
@@ -91,8 +88,9 @@ impl Live {
 
     /// The bus says that an event was stored.
     pub fn handle_heard_event(&mut self, now: Millis, event: Arc<Event>) {
+        self.bus.offer(event.seq, event);
         // Also while a read is under way: what was stored after it began may be missing in it.
-        if self.bus.offer(event.seq, event) == Offered::Gap && !broken!(self.policy, LeaveGaps) {
+        if self.bus.has_gap() && !broken!(self.policy, LeaveGaps) {
             self.stale = true;
         }
         self.advance(now);
@@ -195,6 +193,10 @@ impl Live {
     }
 
     pub(super) fn decide(&mut self, now: Millis, intent: Intent) {
+        #[cfg(feature = "faults")]
+        if let Some(body) = self.decided.take() {
+            return self.append(now, intent, body);
+        }
         let decision = match &intent {
             Intent::Command { command: Command::Stop { turn }, .. } => {
                 // As for a turn here: one that was restarted with a newer message is the one the client means.

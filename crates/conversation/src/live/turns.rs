@@ -72,6 +72,9 @@ impl Live {
         let here = self.turn.as_ref().map(|turn| (turn.turn, turn.run, turn.text.as_str()));
         let written =
             here.or_else(|| self.elsewhere.as_ref().map(|there| (there.turn, there.run, there.text.as_str())));
+        if broken!(self.policy, KeepStreaming) {
+            return written;
+        }
         let open = self.state.open_turn()?;
         written.filter(|(turn, ..)| *turn <= open && *turn > self.state.answered())
     }
