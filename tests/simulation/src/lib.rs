@@ -39,6 +39,14 @@ pub struct Options {
     pub fault: Option<Fault>,
 }
 
+impl Options {
+    /// The same, with the story kept.
+    pub fn telling(self) -> Self {
+        #[cfg_attr(not(feature = "faults"), allow(clippy::needless_update))]
+        Self { trace: true, ..self }
+    }
+}
+
 /// What became of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {

@@ -36,15 +36,14 @@ const LAST_LINES: usize = 60;
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let mut options = Options::default();
-    #[cfg(feature = "faults")]
-    {
-        options.fault = arguments.fault;
-    }
+    let options = Options {
+        trace: false,
+        #[cfg(feature = "faults")]
+        fault: arguments.fault,
+    };
     match arguments.seed {
         Some(seed) => {
-            options.trace = true;
-            let history = run(seed, &options);
+            let history = run(seed, &options.telling());
             tell(&history, if arguments.trace { usize::MAX } else { LAST_LINES })
         }
         None => run_all(&arguments, &options),
@@ -70,11 +69,7 @@ fn run_all(arguments: &Arguments, options: &Options) -> anyhow::Result<ExitCode>
     )?;
     match found.breach {
         None => Ok(ExitCode::SUCCESS),
-        Some(history) => {
-            let mut options = options.clone();
-            options.trace = true;
-            tell(&run(history.seed, &options), LAST_LINES)
-        }
+        Some(history) => tell(&run(history.seed, &options.clone().telling()), LAST_LINES),
     }
 }
 
