@@ -32,10 +32,20 @@ const MAX_FLOODED: u32 = 200;
 /// When to try again after the store failed, milliseconds.
 const UNAVAILABLE_WAIT: Millis = 1_000;
 
-/// A command on its way into the log.
-struct Pending {
-    id: Vec<u8>,
-    reply: oneshot::Receiver<Reply>,
+/// A command whose reply is still to be sent. Replies go out in the order of the commands.
+enum Pending {
+    /// It is on its way into the log.
+    Promised { id: Vec<u8>, reply: oneshot::Receiver<Reply> },
+    /// It did not get so far.
+    Refused(v1::Error),
+}
+
+/// A reply whose turn has come.
+enum Due {
+    /// The log's; `None`: it will never come.
+    Promised { id: Vec<u8>, reply: Option<Reply> },
+    /// A refusal.
+    Refused(v1::Error),
 }
 
 /// A welcomed connection.
@@ -90,7 +100,7 @@ impl Connection {
             }
             tokio::select! {
                 received = self.socket.receive(), if self.pending.len() < MAX_PENDING => self.handle(received).await?,
-                reply = next_reply(&mut self.pending) => self.answer(reply).await?,
+                due = next_reply(&mut self.pending) => self.answer(due).await?,
                 () = changed => {}
                 () = &mut tick => {
                     Box::pin(self.keep_alive()).await?;
@@ -177,7 +187,10 @@ impl Connection {
             Ok(client_frame::Kind::Ping(_)) => Ok(self.socket.send(v1::Pong {}).await?),
             Ok(client_frame::Kind::Hello(_)) => self.bad_frame(ErrorCode::OutOfOrder).await,
             Ok(client_frame::Kind::Begin(begin)) => Box::pin(self.begin(begin)).await,
-            Ok(command) => self.command(command).await,
+            Ok(command) => {
+                self.command(command);
+                Ok(())
+            }
             Err(error) if error.code() == ErrorCode::Malformed => self.bad_frame(ErrorCode::Malformed).await,
             Err(error) => self.refuse(error.code(), Vec::new(), 0).await,
         }
@@ -192,32 +205,39 @@ impl Connection {
         if self.flooded >= MAX_FLOODED { Err(Closing::With(CloseCode::Overloaded)) } else { Ok(()) }
     }
 
-    async fn command(&mut self, kind: client_frame::Kind) -> Result<(), Closing> {
+    fn command(&mut self, kind: client_frame::Kind) {
         let id = id_of(&kind);
         let Some(name) = convert::message_id(&id) else {
-            return self.refuse(ErrorCode::InvalidId, id, 0).await;
+            return self.refuse_command(codes::error(ErrorCode::InvalidId, &id, 0));
         };
-        let Some(command) = command_of(kind, name) else { return Ok(()) };
+        let Some(command) = command_of(kind, name) else { return };
         if self.node.drain.is_draining() {
             let wait = self.node.drain.retry_after_ms();
-            return self.refuse(ErrorCode::Draining, id, wait).await;
+            return self.refuse_command(codes::error(ErrorCode::Draining, &id, wait));
         }
         if matches!(command, Command::Send { .. })
             && let Err(refusal) = self.welcomed.admit_message(&self.node)
         {
-            return self.send_refusal(refusal, id).await;
+            return self.refuse_command(refusal.into_error(id));
         }
         let reply = self.held.command(&self.node, command);
-        self.pending.push_back(Pending { id, reply });
-        Ok(())
+        self.pending.push_back(Pending::Promised { id, reply });
     }
 
-    async fn answer(&mut self, (id, reply): (Vec<u8>, Option<Reply>)) -> Result<(), Closing> {
-        match reply {
-            Some(Reply::Acked(seq)) => Ok(self.socket.send(v1::Ack { id, seq }).await?),
-            Some(Reply::Refused(refusal, wait)) => self.refuse(refusal.into(), id, wait).await,
+    fn refuse_command(&mut self, error: v1::Error) {
+        self.node.metrics.refusals.with(error.code().as_str_name()).inc();
+        self.pending.push_back(Pending::Refused(error));
+    }
+
+    async fn answer(&mut self, due: Due) -> Result<(), Closing> {
+        match due {
+            Due::Promised { id, reply: Some(Reply::Acked(seq)) } => Ok(self.socket.send(v1::Ack { id, seq }).await?),
+            Due::Promised { id, reply: Some(Reply::Refused(refusal, wait)) } => {
+                self.refuse(refusal.into(), id, wait).await
+            }
             // The conversation was dropped with the command in it, which happens only when the node ends.
-            None => Err(Closing::With(CloseCode::Unavailable)),
+            Due::Promised { reply: None, .. } => Err(Closing::With(CloseCode::Unavailable)),
+            Due::Refused(error) => Ok(self.socket.send(error).await?),
         }
     }
 
@@ -225,8 +245,8 @@ impl Connection {
     async fn begin(&mut self, begin: v1::Begin) -> Result<(), Closing> {
         // The Close that came right before must be in the log by now, and replies come in the order of the commands.
         while !self.pending.is_empty() {
-            let reply = next_reply(&mut self.pending).await;
-            self.answer(reply).await?;
+            let due = next_reply(&mut self.pending).await;
+            self.answer(due).await?;
         }
         let here = self.held.id().ordinal();
         let is_open = begin.after_conversation == here && self.held.look(|live| live.state().closed() == 0);
@@ -297,14 +317,16 @@ impl Connection {
         if self.bad_frames >= MAX_BAD_FRAMES { Err(Closing::With(CloseCode::ProtocolViolation)) } else { Ok(()) }
     }
 
-    /// Refuses a frame over the rate. One that only repeats what it was told not to is closed.
+    /// Refuses a frame over the rate. A client that goes on regardless is closed.
     async fn flood(&mut self, id: Vec<u8>, refusal: Refusal) -> Result<(), Closing> {
         self.flooded += 1;
-        self.send_refusal(refusal, id).await?;
-        if self.flooded >= MAX_FLOODED { Err(Closing::With(CloseCode::Overloaded)) } else { Ok(()) }
-    }
-
-    async fn send_refusal(&mut self, refusal: Refusal, id: Vec<u8>) -> Result<(), Closing> {
+        if self.flooded >= MAX_FLOODED {
+            return Err(Closing::With(CloseCode::Overloaded));
+        }
+        if !id.is_empty() {
+            self.refuse_command(refusal.into_error(id));
+            return Ok(());
+        }
         self.node.metrics.refusals.with(refusal.name()).inc();
         Ok(self.socket.send(refusal.into_error(id)).await?)
     }
@@ -316,14 +338,21 @@ impl Connection {
 }
 
 /// The oldest command's reply; commands are answered in their order. Safe to drop while it waits.
-async fn next_reply(pending: &mut VecDeque<Pending>) -> (Vec<u8>, Option<Reply>) {
-    let Some(oldest) = pending.front_mut() else { return std::future::pending().await };
-    let reply = (&mut oldest.reply).await.ok();
-    let id = pending.pop_front().map(|done| done.id).unwrap_or_default();
+async fn next_reply(pending: &mut VecDeque<Pending>) -> Due {
+    let reply = match pending.front_mut() {
+        None => return std::future::pending().await,
+        Some(Pending::Promised { reply, .. }) => reply.await.ok(),
+        Some(Pending::Refused(_)) => None,
+    };
+    let due = match pending.pop_front() {
+        Some(Pending::Promised { id, .. }) => Due::Promised { id, reply },
+        Some(Pending::Refused(error)) => Due::Refused(error),
+        None => return std::future::pending().await,
+    };
     if pending.is_empty() {
         *pending = VecDeque::new(); // An idle connection keeps no room for what it once sent.
     }
-    (id, reply)
+    due
 }
 
 /// The id of a command; empty for what is none.

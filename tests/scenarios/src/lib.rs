@@ -25,7 +25,7 @@ use std::time::Duration;
 pub use disk::Disk;
 pub use functions::{Answering, Call, Calls, Functions};
 pub use jwt::{SHOP_SECRET, TOKEN_SECRET, identity, now_seconds, token, unsigned};
-pub use log::{assert_whole, conversation_of, events};
+pub use log::{append, assert_whole, conversation_of, events, small_talk};
 pub use lossy::LossyBus;
 pub use node::{Setup, TestNode};
 pub use raw::RawSocket;

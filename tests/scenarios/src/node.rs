@@ -9,6 +9,8 @@ use config::Config;
 use conn_node::Parts;
 use store::Store;
 use store::embedded::{EmbeddedStore, Options};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -153,6 +155,29 @@ impl TestNode {
     /// Where its metrics are.
     pub fn metrics_address(&self) -> SocketAddr {
         self.metrics_address
+    }
+
+    /// The value of the first metric whose line contains all of `words`; 0 when there is none.
+    pub async fn metric(&self, words: &[&str]) -> f64 {
+        let mut stream = TcpStream::connect(self.metrics_address).await.unwrap();
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.metrics_address);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).await.unwrap();
+        let mut lines = page.lines().filter(|line| !line.starts_with('#'));
+        let line = lines.find(|line| words.iter().all(|word| line.contains(word)));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
+    }
+
+    /// Looks at a metric until it has this value.
+    pub async fn until_metric(&self, words: &[&str], value: f64) {
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        let reached = async {
+            while self.metric(words).await != value {
+                looks.tick().await;
+            }
+        };
+        soon(&format!("{words:?} at {value}"), reached).await;
     }
 
     /// Tells it to stop; [`TestNode::stopped`] waits for the end.

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use protocol::v1::{ClientFrame, server_frame};
+use protocol::{Subprotocol, wire};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -72,6 +74,24 @@ impl RawSocket {
         };
         let payload = self.take(length as usize).await?;
         Some((head[0], payload))
+    }
+
+    /// Writes a frame of the protocol.
+    pub async fn send(&mut self, frame: impl Into<ClientFrame>) {
+        let bytes = wire::encode_client(&frame.into(), Subprotocol::Proto).unwrap();
+        self.write_frame(0x82, &bytes).await;
+    }
+
+    /// The next frame of the protocol; pings before it are passed over and not answered. `None`: the end.
+    pub async fn next(&mut self) -> Option<server_frame::Kind> {
+        loop {
+            let (first, payload) = self.read_frame().await?;
+            match first {
+                0x82 => return Some(wire::decode_server(&payload, Subprotocol::Proto).unwrap()),
+                0x88 => return None,
+                _ => {}
+            }
+        }
     }
 
     /// The code of the node's Close frame; everything before it is passed over. `None`: it ended without one.

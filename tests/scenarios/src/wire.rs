@@ -1,6 +1,7 @@
 //! One WebSocket, frame by frame, for clients that do what no right client does.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -123,6 +124,32 @@ impl Wire {
         (wire, welcome)
     }
 
+    /// Opens a WebSocket and is welcomed, again after the wait as often as the node says that it cannot now.
+    pub async fn welcomed_at_last(address: SocketAddr, hello: v1::Hello) -> (Self, v1::Welcome) {
+        let welcomed = async {
+            loop {
+                let mut wire = Self::open(address).await;
+                wire.send(hello.clone()).await;
+                match wire.frame().await {
+                    server_frame::Kind::Welcome(welcome) => break (wire, welcome),
+                    server_frame::Kind::Error(error) if error.retry_after_ms > 0 => {
+                        tokio::time::sleep(Duration::from_millis(error.retry_after_ms.into())).await;
+                    }
+                    other => panic!("no welcome: {other:?}"),
+                }
+            }
+        };
+        soon("a welcome after some tries", welcomed).await
+    }
+
+    /// Opens a WebSocket, says hello, and must be refused with this code. Returns the error and the close code.
+    pub async fn turned_away(address: SocketAddr, hello: v1::Hello, code: ErrorCode) -> (v1::Error, Option<u16>) {
+        let mut wire = Self::open(address).await;
+        wire.send(hello).await;
+        let error = wire.refused(code).await;
+        (error, wire.closed().await)
+    }
+
     /// Sends a frame.
     pub async fn send(&mut self, frame: impl Into<ClientFrame>) {
         let bytes = wire::encode_client(&frame.into(), self.subprotocol).unwrap();
@@ -205,6 +232,37 @@ impl Wire {
                 server_frame::Kind::Ack(ack) => return ack,
                 server_frame::Kind::Event(_) | server_frame::Kind::Delta(_) => {}
                 other => panic!("no ack: {other:?}"),
+            }
+        }
+    }
+
+    /// Sends a command, again after the wait as often as the node says so, until it is acknowledged. Returns the seq.
+    pub async fn send_until_acked(&mut self, frame: impl Into<ClientFrame>) -> u32 {
+        let frame = frame.into();
+        let acked = async {
+            loop {
+                self.send(frame.clone()).await;
+                match self.reply().await {
+                    Ok(ack) => break ack.seq,
+                    Err(error) => {
+                        assert!(error.retry_after_ms > 0, "refused for good: {error:?}");
+                        // As the protocol asks of every client.
+                        tokio::time::sleep(Duration::from_millis(error.retry_after_ms.into())).await;
+                    }
+                }
+            }
+        };
+        soon("an ack after some tries", acked).await
+    }
+
+    /// The next ack or error; events and deltas before it are passed over.
+    async fn reply(&mut self) -> Result<v1::Ack, v1::Error> {
+        loop {
+            match self.frame().await {
+                server_frame::Kind::Ack(ack) => return Ok(ack),
+                server_frame::Kind::Error(error) => return Err(error),
+                server_frame::Kind::Event(_) | server_frame::Kind::Delta(_) => {}
+                other => panic!("no reply: {other:?}"),
             }
         }
     }
