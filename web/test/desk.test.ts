@@ -418,7 +418,7 @@ describe("several tabs", () => {
       },
     });
     const gone: (() => void)[] = [];
-    const turnstile: Turnstile = { enter: async () => () => {}, watch: (_, act) => void gone.push(act) };
+    const turnstile: Turnstile = { enter: async () => () => {}, watch: (_, act) => void gone.push(act), sees_tabs: true };
     for (const i of [0, 1]) tabs.push(new Bench({ storage: shared(() => tabs[i]!), turnstile }));
     return { a: tabs[0]!, b: tabs[1]!, gone };
   }
@@ -441,6 +441,15 @@ describe("several tabs", () => {
     const { a, b, gone } = two_tabs();
     a.desk.send("one");
     const to_b = await b.meet();
+    expect(to_b.said).toEqual([]);
+    for (const act of gone) act();
+    expect(to_b.said).toEqual(["one"]);
+  });
+
+  it("take over what a tab wrote after the other had met the node", async () => {
+    const { a, b, gone } = two_tabs();
+    const to_b = await b.meet();
+    a.desk.send("one");
     expect(to_b.said).toEqual([]);
     for (const act of gone) act();
     expect(to_b.said).toEqual(["one"]);

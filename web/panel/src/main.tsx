@@ -1,6 +1,6 @@
 // The panel's entry: takes the seat that the loader offers, and wires desk, view and browser together.
 
-import { render } from "preact";
+import { createRef, render } from "preact";
 import type { Panel as Commands, Seat } from "../../loader/src/seat.ts";
 import { browser_clock as clock } from "./desk/clock.ts";
 import { Desk } from "./desk/desk.ts";
@@ -13,7 +13,7 @@ import { Announcer } from "./view/announcer.ts";
 import { items } from "./view/items.ts";
 import { plain } from "./view/markdown.tsx";
 import { palette } from "./view/palette.ts";
-import { Panel } from "./view/panel.tsx";
+import { Panel, type Parts } from "./view/panel.tsx";
 import { direction_of, spoken, strings_of } from "./view/strings.ts";
 import { unread_after } from "./view/unread.ts";
 import { new_id } from "./wire/id.ts";
@@ -35,7 +35,7 @@ class Seated {
   readonly #announcer: Announcer;
   readonly #dark = matchMedia("(prefers-color-scheme: dark)");
   readonly #phone = matchMedia("(max-width: 520px), (max-height: 460px)");
-  #panel: Panel | null = null;
+  readonly #parts: Parts = { field: createRef(), frame: createRef(), live: createRef() };
   #site: Site | undefined;
   #shown = false;
   #identified = false;
@@ -67,7 +67,7 @@ class Seated {
       handle_news: (event) => this.#handle_news(event),
       emit: (name, detail) => seat.emit(name, detail),
     });
-    this.#announcer = new Announcer(() => (this.#shown ? (this.#panel?.live.current ?? null) : null), clock);
+    this.#announcer = new Announcer(() => (this.#shown ? (this.#parts.live.current ?? null) : null), clock);
     this.#settle_in(prefix);
   }
 
@@ -133,8 +133,8 @@ class Seated {
   #focus(): void {
     // On a touch screen the keyboard would cover what one wants to read first.
     const touch = matchMedia("(pointer: coarse)").matches;
-    const field = touch ? null : this.#panel?.field.current;
-    (field ?? this.#panel?.frame.current)?.focus({ preventScroll: true });
+    const field = touch ? null : this.#parts.field.current;
+    (field ?? this.#parts.frame.current)?.focus({ preventScroll: true });
   }
 
   #hide(): void {
@@ -158,8 +158,9 @@ class Seated {
     this.#draw();
   }
 
+  /** Connects, if the visitor has opened the chat in this tab and may have it. */
   #dial(): void {
-    if (!this.#unidentified) this.#desk.link.connect();
+    if (this.#session.get("tab") && !this.#unidentified) this.#desk.link.connect();
   }
 
   get #unidentified(): boolean {
@@ -169,7 +170,7 @@ class Seated {
   #identify(jwt: string): void {
     this.#identified = jwt !== "";
     this.#desk.identify(jwt);
-    if (this.#shown || this.#session.get("tab")) this.#dial();
+    this.#dial();
     this.#draw();
   }
 
@@ -270,7 +271,7 @@ class Seated {
     mount.classList.toggle("modal", this.#shown && this.#phone.matches);
     render(
       <Panel
-        ref={(panel) => (this.#panel = panel)}
+        parts={this.#parts}
         desk={this.#desk}
         site={this.#site}
         words={words}

@@ -163,6 +163,8 @@ export class Desk {
   handle_storage(key: string): void {
     if (this.outbox.storage_changed(key)) {
       this.outbox.entries.filter((entry) => this.log_has(entry.id)).forEach((entry) => this.outbox.drop(entry.id));
+      // Where tabs cannot be seen, two of them would take the entry from each other for ever.
+      if (this.ports.turnstile.sees_tabs) this.#watch_tabs();
       this.#flush();
     } else if (key === "token") {
       this.#handle_other_token();

@@ -8,8 +8,10 @@ import { read_json, type Storage } from "./storage.ts";
 export interface Turnstile {
   /** Waits for the turn, not for ever; gives what to call when done. */
   enter(): Promise<() => void>;
-  /** Calls `gone` once the tab named is no longer there. Without locks: at once. */
+  /** Calls `gone` once the tab named is no longer there. Where that cannot be seen: at once. */
   watch(tab: string, gone: () => void): void;
+  /** It can be seen when a tab is gone. */
+  readonly sees_tabs?: boolean;
 }
 
 const PATIENCE_MS = 4_000;
@@ -20,6 +22,7 @@ export function lock_turnstile(locks: LockManager, prefix: string, tab: string):
   void locks.request(`${prefix}tab:${tab}`, () => new Promise(() => {}));
   const watched = new Set<string>();
   return {
+    sees_tabs: true,
     enter: () =>
       new Promise((resolve) => {
         locks

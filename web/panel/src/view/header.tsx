@@ -31,7 +31,7 @@ export function Header({ desk, words, name, online, close }: HeaderProps) {
       : words.not_connected;
   const may_end = owner !== "nobody" && asked > 0;
   return (
-    <header>
+    <div class="top">
       <span class={person ? "face person" : "face"} aria-hidden="true">
         {person ? initial(agent) : <Icon name="spark" fill />}
       </span>
@@ -43,7 +43,7 @@ export function Header({ desk, words, name, online, close }: HeaderProps) {
       <button type="button" class="icon-button" aria-label={words.close} onClick={close}>
         <Icon name="close" />
       </button>
-    </header>
+    </div>
   );
 }
 

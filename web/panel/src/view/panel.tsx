@@ -1,6 +1,6 @@
 // The panel as a whole: what stands where in which state.
 
-import { Component, createRef } from "preact";
+import { Component, type RefObject } from "preact";
 import type { Desk } from "../desk/desk.ts";
 import type { Site } from "../site.ts";
 import { CloseCode } from "../wire/closing.ts";
@@ -13,7 +13,15 @@ import { Message, Speaker } from "./message.tsx";
 import { in_language, type Strings } from "./strings.ts";
 import { Transcript } from "./transcript.tsx";
 
+/** The elements that are moved to, or spoken in. */
+export interface Parts {
+  readonly field: RefObject<HTMLTextAreaElement | null>;
+  readonly frame: RefObject<HTMLElement | null>;
+  readonly live: RefObject<HTMLDivElement | null>;
+}
+
 export interface PanelProps {
+  readonly parts: Parts;
   readonly desk: Desk;
   /** Not known before the node has answered for the first time. */
   readonly site: Site | undefined;
@@ -30,10 +38,6 @@ export interface PanelProps {
 }
 
 export class Panel extends Component<PanelProps> {
-  readonly field = createRef<HTMLTextAreaElement>();
-  readonly frame = createRef<HTMLElement>();
-  readonly live = createRef<HTMLDivElement>();
-
   readonly #key_down = (event: KeyboardEvent) => {
     // Escape also ends an input method's composition.
     if (event.isComposing || event.keyCode === 229) return;
@@ -43,7 +47,7 @@ export class Panel extends Component<PanelProps> {
 
   /** Keeps the focus inside while the panel covers the page. */
   #go_round(event: KeyboardEvent): void {
-    const frame = this.frame.current!;
+    const frame = this.props.parts.frame.current!;
     const stops = [...frame.querySelectorAll<HTMLElement>("button, textarea, a[href], input, [tabindex='0']")].filter(
       (stop) => stop.offsetParent,
     );
@@ -60,7 +64,7 @@ export class Panel extends Component<PanelProps> {
     return (
       <section
         class="panel"
-        ref={this.frame}
+        ref={this.props.parts.frame}
         hidden={!shown}
         role="dialog"
         aria-modal={modal}
@@ -72,7 +76,7 @@ export class Panel extends Component<PanelProps> {
         {this.#bar()}
         {this.#middle()}
         {this.#foot()}
-        <div class="hide" aria-live="polite" ref={this.live} />
+        <div class="hide" aria-live="polite" ref={this.props.parts.live} />
       </section>
     );
   }
@@ -170,7 +174,7 @@ export class Panel extends Component<PanelProps> {
                   type="button"
                   onClick={() => {
                     desk.send(text);
-                    this.field.current?.focus();
+                    this.props.parts.field.current?.focus();
                   }}
                 >
                   <span dir="auto">{text}</span>
@@ -195,10 +199,10 @@ export class Panel extends Component<PanelProps> {
     if (desk.standing.owner === "nobody" && !beginning(desk)) return <Ending desk={desk} words={words} />;
     const asked = desk.outbox.entries.some(({ command }) => command.kind === "ask_person");
     return (
-      <footer>
+      <div class="foot">
         <Composer
           words={words}
-          field={this.field}
+          field={this.props.parts.field}
           max_bytes={desk.met ? desk.max_text_bytes : site?.max_text_bytes || desk.max_text_bytes}
           writing={desk.standing.owner === "assistant" && desk.writing.text !== ""}
           stopping={desk.stopping}
@@ -215,7 +219,7 @@ export class Panel extends Component<PanelProps> {
             )}
           </p>
         )}
-      </footer>
+      </div>
     );
   }
 }
