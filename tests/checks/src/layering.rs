@@ -23,7 +23,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// A function keeps nothing: it never reaches a store, a bus or a node.
-const FUNCTIONS_KNOW: &[&str] = &["crates/protocol", "crates/intent", "crates/outbound", "crates/telemetry", "crates/config"];
+const FUNCTIONS_KNOW: &[&str] =
+    &["crates/protocol", "crates/intent", "crates/outbound", "crates/telemetry", "crates/config"];
 
 /// A crate of the workspace and what it depends on, as `cargo metadata --no-deps` tells.
 #[derive(Debug, Clone)]

@@ -36,3 +36,16 @@ fn links_in_documents_lead_somewhere() {
     let dead: Vec<_> = documents.flat_map(|path| links::dead_links(path, &files, repository::text)).collect();
     assert_eq!(dead, [""; 0]);
 }
+
+#[test]
+fn the_readme_names_the_two_commands_and_leaves_nothing_to_be_filled_in() {
+    let readme = repository::text("README.md").unwrap();
+    for command in ["cargo run -p local-dev", "tests/run"] {
+        assert!(readme.lines().any(|line| line == command), "README.md has no line {command:?}");
+    }
+    let is_left_open = |word: &&str| word.contains('_') && word.len() > 6 && *word == word.to_uppercase();
+    let is_variable = |word: &&str| word.starts_with("FRONTDESK_") || *word == "OPENAI_API_KEY";
+    let words = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let left_open: Vec<_> = words.filter(is_left_open).filter(|word| !is_variable(word)).collect();
+    assert_eq!(left_open, [""; 0]);
+}
