@@ -45,12 +45,27 @@ pub(crate) struct Pipe {
     head_at_hello: Seq,
     /// Where the client was said to stand, and then what it was sent.
     seen: Position,
+    /// The run that is shown on this connection, and those whose place it took.
+    shown: Option<(Seq, u32)>,
+    left: Vec<(Seq, u32)>,
 }
 
 impl Pipe {
     pub(crate) fn new(tab: TabIx, conversation: ConversationIx, node: Incarnation, audience: Audience) -> Self {
         let seen = Position::default();
-        Self { tab, conversation, node, audience, open: true, up_last: 0, down_last: 0, head_at_hello: 0, seen }
+        Self {
+            tab,
+            conversation,
+            node,
+            audience,
+            open: true,
+            up_last: 0,
+            down_last: 0,
+            head_at_hello: 0,
+            seen,
+            shown: None,
+            left: vec![],
+        }
     }
 }
 
@@ -255,6 +270,14 @@ impl World {
             }
             ServerFrame::Delta { turn, run, offset, text } => {
                 let begun = (pipe.seen.turn, pipe.seen.run) == (*turn, *run);
+                if !begun {
+                    ensure!(
+                        4,
+                        !pipe.left.contains(&(*turn, *run)),
+                        "turn {turn} run {run} comes back after another run"
+                    );
+                    pipe.left.extend(pipe.shown.replace((*turn, *run)));
+                }
                 let expected = if begun { pipe.seen.offset } else { 0 };
                 ensure!(4, *offset == expected, "turn {turn} run {run}: piece at {offset}, expected {expected}");
                 pipe.seen = Position { seq: pipe.seen.seq, turn: *turn, run: *run, offset: offset + text.len() };

@@ -8,6 +8,7 @@
 
 mod agenda;
 mod agent;
+mod alone;
 mod batch;
 mod connection;
 mod function;
@@ -23,6 +24,7 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use alone::feed;
 pub use batch::{Batch, Found, run_many};
 #[cfg(feature = "faults")]
 pub use conversation::fault::{ALL_FAULTS, Fault};

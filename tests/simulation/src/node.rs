@@ -47,6 +47,10 @@ pub(crate) struct Slot {
     timer: Option<Millis>,
     /// The highest seq the bus told of.
     heard: Seq,
+    /// The highest seq at which an append met another.
+    taken: Seq,
+    /// The newest command that was acknowledged.
+    acked: CommandKey,
 }
 
 impl Node {
@@ -126,8 +130,17 @@ impl World {
             return Ok(());
         }
         let live = Live::new(Arc::clone(&self.nodes[node].policy));
-        let slot =
-            Slot { live, asked: BTreeMap::new(), under_way: false, run: None, routing: false, timer: None, heard: 0 };
+        let slot = Slot {
+            live,
+            asked: BTreeMap::new(),
+            under_way: false,
+            run: None,
+            routing: false,
+            timer: None,
+            heard: 0,
+            taken: 0,
+            acked: 0,
+        };
         self.nodes[node].slots.insert(conversation, slot);
         self.carry_out(node, conversation)
     }
@@ -180,6 +193,9 @@ impl World {
         }
         if let Some(slot) = self.nodes[node].slots.get_mut(&conversation) {
             slot.under_way = false;
+            if let (Request::Append { event, .. }, Answer::Conflict) = (request, &answer) {
+                slot.taken = slot.taken.max(event.seq);
+            }
         }
         tell!(self, "node{node}   c{conversation} hears {}", answer.name());
         self.input(node, conversation, |live, now| match (request, answer) {
@@ -236,6 +252,8 @@ impl World {
             Output::Append { event, due } => {
                 tell!(self, "node{node}   c{conversation} appends {} {:?}", event.seq, event.body);
                 self.begin_operation(node, conversation)?;
+                let taken = self.nodes[node].slots.get(&conversation).map_or(0, |slot| slot.taken);
+                ensure!(1, event.seq > taken, "appends at {}, which is known to be taken", event.seq);
                 self.ask_store(from, conversation, Request::Append { event, due });
             }
             Output::Read { after } => {
@@ -250,8 +268,9 @@ impl World {
                 self.finish_run(node, conversation, run);
             }
             Output::Route => {
-                let slot = self.nodes[node].slots.get_mut(&conversation);
-                let twice = slot.is_some_and(|slot| std::mem::replace(&mut slot.routing, true));
+                let Some(slot) = self.nodes[node].slots.get_mut(&conversation) else { return Ok(()) };
+                ensure!(0, !slot.under_way, "routing was invoked while the store works");
+                let twice = std::mem::replace(&mut slot.routing, true);
                 ensure!(0, !twice, "routing was invoked while it runs");
                 self.invoke_routing(from, conversation);
             }
@@ -268,8 +287,9 @@ impl World {
     }
 
     fn node_invokes(&mut self, node: NodeIx, conversation: ConversationIx, invocation: &Invocation) -> Checked {
-        let slot = self.nodes[node].slots.get_mut(&conversation);
-        let before = slot.and_then(|slot| slot.run.replace(invocation.run));
+        let Some(slot) = self.nodes[node].slots.get_mut(&conversation) else { return Ok(()) };
+        ensure!(0, !slot.under_way, "run {} starts while the store works", invocation.run);
+        let before = slot.run.replace(invocation.run);
         ensure!(0, before.is_none(), "run {} starts while run {before:?} goes on", invocation.run);
         let last = invocation.lines.last().map(|line| line.role);
         ensure!(0, last == Some(conversation::Role::Visitor), "run {} is asked to answer {last:?}", invocation.run);
@@ -297,11 +317,15 @@ impl World {
     }
 
     fn node_replies(&mut self, node: NodeIx, conversation: ConversationIx, key: CommandKey, reply: Reply) -> Checked {
-        let asked = self.nodes[node].slots.get_mut(&conversation).and_then(|slot| slot.asked.remove(&key));
-        let Some((connection, reference, command)) = asked else {
+        let Some(slot) = self.nodes[node].slots.get_mut(&conversation) else { return Ok(()) };
+        let Some((connection, reference, command)) = slot.asked.remove(&key) else {
             ensure!(2, false, "a second reply to one command: {reply:?}");
             return Ok(());
         };
+        if matches!(reply, Reply::Acked(_)) {
+            ensure!(4, key >= slot.acked, "command {key} is carried out after {}, which came later", slot.acked);
+            slot.acked = key;
+        }
         tell!(self, "node{node}   c{conversation} replies {reply:?} to {command:?}");
         self.watch.replied(conversation, &command, &reply)?;
         self.tally.reply(&reply);

@@ -27,7 +27,8 @@ impl Live {
             self.may_act_at = Some(now);
         }
         if !self.is_owed() {
-            if !self.routing {
+            // While the log is being read, something owed may yet be found in it.
+            if self.is_settled() && !self.routing {
                 self.may_act_at = None;
             }
             return;

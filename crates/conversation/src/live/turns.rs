@@ -13,9 +13,11 @@ impl Live {
         let Some(turn) = self.running(run).filter(|_| !piece.is_empty()) else { return };
         let offset = turn.text.len();
         let fits = turn.push(piece, max_bytes);
-        let text = turn.text_from(offset);
-        self.outputs.push_back(Output::Publish(Notice::Turn(text)));
-        self.wake = true;
+        let written = turn.text_from(offset);
+        if !written.text.is_empty() {
+            self.outputs.push_back(Output::Publish(Notice::Turn(written)));
+            self.wake = true;
+        }
         if !fits {
             self.end_turn(run, Outcome::Failure);
             self.outputs.push_back(Output::Cancel { run });

@@ -1,0 +1,501 @@
+use expect_test::expect;
+
+use crate::desk::check;
+
+#[test]
+fn an_answer_is_streamed_and_then_appended() {
+    check(
+        "read
+         send a hello
+         stored
+         delta Hi
+         delta  there
+         pull
+         answer Hi there
+         stored
+         pull",
+        expect![[r#"
+              read after 0
+            > read
+              wake
+            > send a hello
+              append 1: visitor a "hello", due at 33000
+            > stored
+              ack #1 at 1
+              publish event 1
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 31000: visitor: hello
+              wake
+            > delta Hi
+              publish turn 1 run A at 0: "Hi"
+              wake
+            > delta  there
+              publish turn 1 run A at 2: " there"
+              wake
+            > pull
+              gets 1: visitor a "hello"
+              gets turn 1 run A at 0: "Hi there"
+            > answer Hi there
+              append 2: answer to 1 (Complete) "Hi there", nothing due
+            > stored
+              publish event 2
+              wake
+            > pull
+              gets 2: answer to 1 (Complete) "Hi there"
+        "#]],
+    );
+}
+
+#[test]
+fn a_message_before_the_first_piece_restarts_the_turn_with_both() {
+    check(
+        "read
+         send a one
+         stored
+         send b two
+         stored
+         delta of A late
+         delta of B yes
+         answer of B yes
+         stored",
+        expect![[r#"
+              read after 0
+            > read
+              wake
+            > send a one
+              append 1: visitor a "one", due at 33000
+            > stored
+              ack #1 at 1
+              publish event 1
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 31000: visitor: one
+              wake
+            > send b two
+              append 2: visitor b "two", due at 33000
+            > stored
+              ack #2 at 2
+              publish event 2
+              cancel run A
+              publish turn 2 run B at 0: ""
+              invoke turn 2 run B until 31000: visitor: one | visitor: two
+              wake
+            > delta of A late
+            > delta of B yes
+              publish turn 2 run B at 0: "yes"
+              wake
+            > answer of B yes
+              append 3: answer to 2 (Complete) "yes", nothing due
+            > stored
+              publish event 3
+              wake
+        "#]],
+    );
+}
+
+#[test]
+fn a_message_after_the_first_piece_waits_and_gets_its_own_turn() {
+    check(
+        "read
+         send a one
+         stored
+         delta first
+         send b two
+         stored
+         answer first
+         stored
+         answer second
+         stored",
+        expect![[r#"
+              read after 0
+            > read
+              wake
+            > send a one
+              append 1: visitor a "one", due at 33000
+            > stored
+              ack #1 at 1
+              publish event 1
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 31000: visitor: one
+              wake
+            > delta first
+              publish turn 1 run A at 0: "first"
+              wake
+            > send b two
+              append 2: visitor b "two", due at 33000
+            > stored
+              ack #2 at 2
+              publish event 2
+              wake
+            > answer first
+              append 3: answer to 1 (Complete) "first", due at 33000
+            > stored
+              publish event 3
+              publish turn 2 run B at 0: ""
+              invoke turn 2 run B until 31000: visitor: one | assistant: first | visitor: two
+              wake
+            > answer second
+              append 4: answer to 2 (Complete) "second", nothing due
+            > stored
+              publish event 4
+              wake
+        "#]],
+    );
+}
+
+#[test]
+fn stop_before_the_first_piece_ends_the_turn_with_nothing() {
+    check(
+        "read
+         send a hello
+         stored
+         stop 1
+         delta late
+         stored",
+        expect![[r#"
+              read after 0
+            > read
+              wake
+            > send a hello
+              append 1: visitor a "hello", due at 33000
+            > stored
+              ack #1 at 1
+              publish event 1
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 31000: visitor: hello
+              wake
+            > stop 1
+              cancel run A
+              append 2: answer to 1 (Stopped) "", nothing due
+            > delta late
+            > stored
+              ack #2 at 2
+              publish event 2
+              wake
+        "#]],
+    );
+}
+
+#[test]
+fn stop_after_the_first_piece_keeps_it() {
+    check(
+        "read
+         send a hello
+         stored
+         delta Hi
+         stop 1
+         answer Hi there
+         stored
+         stop 1",
+        expect![[r#"
+              read after 0
+            > read
+              wake
+            > send a hello
+              append 1: visitor a "hello", due at 33000
+            > stored
+              ack #1 at 1
+              publish event 1
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 31000: visitor: hello
+              wake
+            > delta Hi
+              publish turn 1 run A at 0: "Hi"
+              wake
+            > stop 1
+              cancel run A
+              append 2: answer to 1 (Stopped) "Hi", nothing due
+            > answer Hi there
+            > stored
+              ack #2 at 2
+              publish event 2
+              wake
+            > stop 1
+              ack #3 at 0
+        "#]],
+    );
+}
+
+#[test]
+fn stop_for_a_message_that_waits_behind_the_running_answer_means_both() {
+    check(
+        "read
+         send a one
+         stored
+         delta first
+         send b two
+         stored
+         stop 2
+         stored",
+        expect![[r#"
+              read after 0
+            > read
+              wake
+            > send a one
+              append 1: visitor a "one", due at 33000
+            > stored
+              ack #1 at 1
+              publish event 1
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 31000: visitor: one
+              wake
+            > delta first
+              publish turn 1 run A at 0: "first"
+              wake
+            > send b two
+              append 2: visitor b "two", due at 33000
+            > stored
+              ack #2 at 2
+              publish event 2
+              wake
+            > stop 2
+              cancel run A
+              append 3: answer to 2 (Stopped) "first", nothing due
+            > stored
+              ack #3 at 3
+              publish event 3
+              wake
+        "#]],
+    );
+}
+
+#[test]
+fn stop_of_what_is_no_open_message_does_nothing() {
+    check(
+        "read
+         stop 0
+         stop 7
+         send a hello
+         stored
+         delta Hi
+         stop 7",
+        expect![[r#"
+              read after 0
+            > read
+              wake
+            > stop 0
+              ack #1 at 0
+            > stop 7
+              ack #2 at 0
+            > send a hello
+              append 1: visitor a "hello", due at 33000
+            > stored
+              ack #3 at 1
+              publish event 1
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 31000: visitor: hello
+              wake
+            > delta Hi
+              publish turn 1 run A at 0: "Hi"
+              wake
+            > stop 7
+              ack #4 at 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_function_that_says_nothing_until_the_deadline_leads_to_the_fallback() {
+    check(
+        "read
+         send a 你好
+         stored
+         timeout
+         stored
+         answer late",
+        expect![[r#"
+              read after 0
+            > read
+              wake
+            > send a 你好
+              append 1: visitor a "你好", due at 33000
+            > stored
+              ack #1 at 1
+              publish event 1
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 31000: visitor: 你好
+              wake
+            > timeout
+              at 32000
+              cancel run A
+              append 2: answer to 1 (Fallback, offers a person) "我暂时无法回答。需要我为您转接人工客服吗？", nothing due
+            > stored
+              publish event 2
+              wake
+            > answer late
+        "#]],
+    );
+}
+
+#[test]
+fn a_function_that_breaks_off_leaves_its_part_and_the_offer_of_a_person() {
+    check(
+        "read
+         send a hello
+         stored
+         delta Hi
+         failure
+         stored",
+        expect![[r#"
+              read after 0
+            > read
+              wake
+            > send a hello
+              append 1: visitor a "hello", due at 33000
+            > stored
+              ack #1 at 1
+              publish event 1
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 31000: visitor: hello
+              wake
+            > delta Hi
+              publish turn 1 run A at 0: "Hi"
+              wake
+            > failure
+              append 2: answer to 1 (Interrupted, offers a person) "Hi", nothing due
+            > stored
+              publish event 2
+              wake
+        "#]],
+    );
+}
+
+#[test]
+fn an_empty_answer_is_as_bad_as_none() {
+    check(
+        "read
+         send a hello
+         stored
+         answer
+         stored",
+        expect![[r#"
+              read after 0
+            > read
+              wake
+            > send a hello
+              append 1: visitor a "hello", due at 33000
+            > stored
+              ack #1 at 1
+              publish event 1
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 31000: visitor: hello
+              wake
+            > answer
+              append 2: answer to 1 (Fallback, offers a person) "I can't answer right now. Would you like to talk to a person?", nothing due
+            > stored
+              publish event 2
+              wake
+        "#]],
+    );
+}
+
+#[test]
+fn an_unanswered_turn_found_in_the_log_is_asked_about_and_then_run() {
+    check(
+        "elsewhere visitor a hello
+         read
+         timeout
+         answer Hi
+         stored",
+        expect![[r#"
+              read after 0
+            > elsewhere visitor a hello
+            > read
+              publish who runs the turn?
+              wake
+            > timeout
+              at 2000
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 32000: visitor: hello
+            > answer Hi
+              append 2: answer to 1 (Complete) "Hi", nothing due
+            > stored
+              publish event 2
+              wake
+        "#]],
+    );
+}
+
+#[test]
+fn a_due_turn_is_run_after_nobody_said_to_be_at_it() {
+    check(
+        "elsewhere visitor a hello
+         wait 32000
+         due
+         read
+         read
+         timeout",
+        expect![[r#"
+              read after 0
+            > elsewhere visitor a hello
+            > wait 32000
+            > due
+              publish who runs the turn?
+            > read
+              read after 1
+              wake
+            > read
+              wake
+            > timeout
+              at 34000
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 64000: visitor: hello
+        "#]],
+    );
+}
+
+#[test]
+fn a_turn_that_waited_too_long_gets_the_fallback_and_no_run() {
+    check(
+        "elsewhere visitor a hello
+         wait 130000
+         due
+         read
+         read
+         timeout
+         stored",
+        expect![[r#"
+              read after 0
+            > elsewhere visitor a hello
+            > wait 130000
+            > due
+              publish who runs the turn?
+            > read
+              read after 1
+              wake
+            > read
+              wake
+            > timeout
+              at 132000
+              append 2: answer to 1 (Fallback, offers a person) "I can't answer right now. Would you like to talk to a person?", nothing due
+            > stored
+              publish event 2
+              wake
+        "#]],
+    );
+}
+
+#[test]
+fn the_lines_of_a_turn_end_with_what_is_open() {
+    check(
+        "elsewhere visitor a one
+         elsewhere visitor b two
+         elsewhere answer 1 first
+         elsewhere note secret
+         read
+         timeout",
+        expect![[r#"
+              read after 0
+            > elsewhere visitor a one
+            > elsewhere visitor b two
+            > elsewhere answer 1 first
+            > elsewhere note secret
+            > read
+              publish who runs the turn?
+              wake
+            > timeout
+              at 2000
+              publish turn 2 run A at 0: ""
+              invoke turn 2 run A until 32000: visitor: one | assistant: first | visitor: two
+        "#]],
+    );
+}
