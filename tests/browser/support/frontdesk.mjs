@@ -1,0 +1,105 @@
+// Frontdesk as a person runs it: `local-dev` with node, functions and demo shop, on free ports.
+
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { until } from "./until.mjs";
+
+const EXECUTABLE = process.env.FRONTDESK_LOCAL_DEV ?? new URL("../../../target/debug/local-dev", import.meta.url).pathname;
+const PORTS = ["demo", "node", "metrics", "functions"];
+
+/**
+ * @typedef {object} Options
+ * @property {string} [model] base URL of an OpenAI-compatible server; without it the scripted model answers
+ * @property {Record<string, string>} [env] more of the configuration: `FRONTDESK_…`
+ */
+
+export class Frontdesk {
+  /** The demo shop's URL. */
+  shop = "";
+  /** The node's address, host:port. */
+  node = "";
+  #functions = "";
+  #said = "";
+  /** @type {import("node:child_process").ChildProcessWithoutNullStreams} */
+  #child;
+  #data;
+  #ended;
+
+  /** @param {Options} options @param {string} data */
+  constructor({ model, env = {} }, data) {
+    this.#data = data;
+    const args = PORTS.flatMap((port) => [`--${port}-port`, "0"]);
+    if (model) args.push("--model-url", model, "--model", "test-model");
+    this.#child = spawn(EXECUTABLE, ["--data", data, ...args], { env: { ...environment(), ...env } });
+    this.#ended = new Promise((resolve) => this.#child.once("exit", resolve));
+    this.#child.stdout.on("data", (text) => (this.#said += text));
+    this.#child.stderr.on("data", (text) => (this.#said += text));
+    process.once("exit", () => this.#child.kill("SIGKILL"));
+  }
+
+  /** @param {Options} [options] */
+  static async start(options = {}) {
+    const frontdesk = new Frontdesk(options, await mkdtemp(join(tmpdir(), "frontdesk-browser-")));
+    await frontdesk.#learn_addresses();
+    return frontdesk;
+  }
+
+  async #learn_addresses() {
+    const found = () => ({
+      shop: /Open this +(\S+)/.exec(this.#said)?.[1],
+      node: /node +ws:\/\/([^/\s]+)/.exec(this.#said)?.[1],
+      functions: /functions +(http:\/\/[^/\s]+)/.exec(this.#said)?.[1],
+      data: /\n +data +\S/.test(this.#said),
+      dead: this.#child.exitCode !== null,
+    });
+    const { shop, node, functions, dead } = await until("local-dev's addresses", found, ({ data, dead }) => data || dead);
+    if (dead || !shop || !node || !functions) throw new Error(`local-dev did not start:\n${this.#said}`);
+    this.shop = shop;
+    this.node = node;
+    this.#functions = functions;
+  }
+
+  /** What runs, as `/dev/status` tells it. @returns {Promise<any>} */
+  async status() {
+    return (await fetch(`${this.#functions}/dev/status`)).json();
+  }
+
+  /** `kill -9` of the node; local-dev starts it again. Gives what waits until that has happened. */
+  async kill_node() {
+    const { pid, restarts } = (await this.status()).node;
+    process.kill(pid, "SIGKILL");
+    return () =>
+      until("the node's restart", async () => (await this.status()).node, (node) => node.restarts > restarts && node.state === "ready");
+  }
+
+  /** Stops the node where it stands, as if its machine hung; what it gives lets it go on. */
+  async freeze_node() {
+    const { pid } = (await this.status()).node;
+    process.kill(pid, "SIGSTOP");
+    return () => process.kill(pid, "SIGCONT");
+  }
+
+  /** `kill -9` of the function's process that answers now. */
+  async kill_answering_function() {
+    const busy = async () => (await this.status()).functions.ai.processes.filter(at_work);
+    const [{ pid }] = await until("a function at work", busy, (processes) => processes.length === 1);
+    process.kill(pid, "SIGKILL");
+  }
+
+  async stop() {
+    this.#child.kill("SIGTERM");
+    await this.#ended;
+    await rm(this.#data, { recursive: true, force: true });
+  }
+}
+
+/** The environment without what would configure Frontdesk otherwise; a node that is told to stop waits for nobody. */
+function environment() {
+  const own = Object.entries(process.env).filter(([name]) => !/^(FRONTDESK_|OPENAI_)/.test(name));
+  return { ...Object.fromEntries(own), FRONTDESK_NODE_DRAIN_SECONDS: "1", FRONTDESK_LOG_LEVEL: "warn" };
+}
+
+/** Somebody still waits for what it writes. @param {{ state: string, abandoned: boolean }} process */
+const at_work = ({ state, abandoned }) => state === "busy" && !abandoned;
