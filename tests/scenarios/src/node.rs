@@ -92,6 +92,13 @@ impl Setup {
         self
     }
 
+    /// Turns end after a second, and one of grace.
+    #[must_use]
+    pub fn with_quick_turns(self) -> Self {
+        let ai = [("ai.connect_ms", 100), ("ai.first_token_ms", 400), ("ai.gap_ms", 400), ("ai.total_ms", 900)];
+        ai.into_iter().fold(self.with("turn.deadline_ms", 1_000), |setup, (key, value)| setup.with(key, value))
+    }
+
     /// Joins other nodes.
     #[must_use]
     pub fn joined_by(mut self, bus: Arc<dyn Bus>) -> Self {

@@ -3,8 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test panics to fail, also where it is not in a test function")]
 
 mod admission;
+mod drain;
+mod folder;
 mod frames;
+mod functions;
 mod limits;
+mod nodes;
 mod resume;
+mod secrets;
+mod store;
 mod talk;
 mod turns;
