@@ -246,6 +246,10 @@ describe("the cursor", () => {
     expect(bench.news).toEqual([]);
     socket.put({ event: agent_message(3, "Mei", "c") });
     expect(bench.news.map((event) => event.seq)).toEqual([3]);
+    bench.drop();
+    bench.clock.pass(1_000);
+    (await bench.meet({ head: 4 })).put({ event: agent_message(4, "Mei", "while away") });
+    expect(bench.news.map((event) => event.seq)).toEqual([3, 4]);
   });
 
   it("does without a log that is damaged", () => {

@@ -42,7 +42,8 @@ class Seated {
   #drawing = false;
   #cancel_tick = () => {};
   #unread = 0;
-  #history_told = false;
+  #told: readonly Event[] | undefined;
+  #trouble = "";
 
   constructor(private readonly seat: Seat) {
     const prefix = `frontdesk:${seat.site}:`;
@@ -88,11 +89,13 @@ class Seated {
     this.#dark.addEventListener("change", () => this.#draw());
     this.#phone.addEventListener("change", () => this.#draw());
     addEventListener("storage", (event) => {
-      if (event.key?.startsWith(prefix)) this.#desk.handle_storage(event.key.slice(prefix.length));
+      if (!event.key?.startsWith(prefix)) return;
+      this.#desk.handle_storage(event.key.slice(prefix.length));
+      this.#tell_unread();
     });
     addEventListener("pagehide", () => this.#desk.keep());
     addEventListener("online", () => this.#handle_network());
-    addEventListener("offline", () => this.#draw());
+    addEventListener("offline", () => this.#handle_change());
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible") this.#handle_network();
       else this.#desk.keep();
@@ -131,10 +134,10 @@ class Seated {
   }
 
   #focus(): void {
+    const { frame, field } = this.#parts;
     // On a touch screen the keyboard would cover what one wants to read first.
     const touch = matchMedia("(pointer: coarse)").matches;
-    const field = touch ? null : this.#parts.field.current;
-    (field ?? this.#parts.frame.current)?.focus({ preventScroll: true });
+    ((touch ? null : field.current) ?? frame.current)?.focus({ preventScroll: true });
   }
 
   #hide(): void {
@@ -191,8 +194,19 @@ class Seated {
   // News
 
   #handle_change(): void {
-    this.#tell_unread();
+    if (this.#told !== this.#desk.log.events) this.#tell_unread();
+    this.#tell_trouble();
     this.#draw();
+  }
+
+  /** What is shown as a bar or at a message, for those who do not see it. */
+  #tell_trouble(): void {
+    const words = strings_of(this.#language);
+    const failed = this.#desk.outbox.entries.some((entry) => entry.failed !== undefined);
+    const lost = this.#desk.link.state.kind === "waiting";
+    const trouble = !navigator.onLine ? words.offline : lost ? words.reconnecting : failed ? words.failed : "";
+    if (trouble && trouble !== this.#trouble) this.#announcer.say(trouble);
+    this.#trouble = trouble;
   }
 
   #handle_news(event: Event): void {
@@ -230,8 +244,9 @@ class Seated {
     const seen = conversation === log.conversation ? (seq ?? 0) : 0;
     if (this.#reading && log.after > seen) this.#storage.set("seen", `${log.conversation}:${log.after}`);
     const unread = this.#reading ? 0 : unread_after(log.events, seen);
-    if (unread === this.#unread && this.#history_told) return;
-    this.#history_told = true;
+    const first = !this.#told;
+    this.#told = log.events;
+    if (unread === this.#unread && !first) return;
     this.#unread = unread;
     this.seat.badge(unread);
     this.seat.emit("unread", unread);
@@ -282,6 +297,7 @@ class Seated {
         now={clock.now()}
         unidentified={this.#unidentified}
         close={() => this.#hide()}
+        focus={() => this.#focus()}
       />,
       mount,
     );

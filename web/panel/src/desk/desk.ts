@@ -66,7 +66,7 @@ export class Desk {
   #sent_after = 0;
   #in_flight = "";
   #stop: { id: string; turn: number } | undefined;
-  /** Events up to here were there before this connection: history, no news. */
+  /** Events up to here were there before the page was: history, no news. */
   #history = 0;
   #cancel_wake = () => {};
   #cancel_keep: (() => void) | undefined;
@@ -87,7 +87,6 @@ export class Desk {
     this.writing = recall_log(ports.storage, this.log);
     this.#history = this.log.after;
     this.standing = fold(this.log.events);
-    this.#watch_tabs();
   }
 
   get stopping(): boolean {
@@ -290,13 +289,15 @@ export class Desk {
   }
 
   #handle_opened(opened: Opened): void {
-    if (this.log.open(opened)) {
+    const anew = this.log.open(opened);
+    // What came while the connection was away is news.
+    if (anew || !this.met) this.#history = opened.head;
+    if (anew) {
       this.writing = nothing;
       this.#stop = undefined;
       this.standing = fold([]);
       this.#keep_soon();
     }
-    this.#history = opened.head;
     for (const { id, command } of this.outbox.entries) {
       if (command.kind === "begin" && command.after < opened.conversation) this.#settle(id);
     }

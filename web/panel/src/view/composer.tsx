@@ -71,7 +71,7 @@ export class Composer extends Component<ComposerProps, { text: string }> {
             onKeyDown={this.#key_down}
           />
           {writing && (
-            <button type="button" class="stop" disabled={stopping} onClick={stop}>
+            <button type="button" class="stop" aria-disabled={stopping} onClick={stop}>
               <Icon name="stop" fill />
               {stopping ? words.stopping : words.stop}
             </button>

@@ -1,6 +1,6 @@
 // The panel's top: who answers, what else can be done, and the way out.
 
-import { Component, type TargetedEvent } from "preact";
+import { Component, createRef, type TargetedEvent } from "preact";
 import type { Desk } from "../desk/desk.ts";
 import { Icon } from "./icons.tsx";
 import { initial } from "./message.tsx";
@@ -58,7 +58,17 @@ type Unfolded = "menu" | "question" | undefined;
 class Options extends Component<OptionsProps, { unfolded: Unfolded }> {
   override state: { unfolded: Unfolded } = { unfolded: undefined };
 
+  readonly #options = createRef<HTMLDivElement>();
+
   readonly #fold = () => this.setState({ unfolded: undefined });
+
+  /** The button that was pressed is gone with its menu; the focus must not be. */
+  override componentDidUpdate(_: OptionsProps, before: { unfolded: Unfolded }): void {
+    const options = this.#options.current!;
+    const { activeElement } = options.getRootNode() as ShadowRoot;
+    if (before.unfolded === this.state.unfolded || activeElement) return;
+    options.querySelector<HTMLElement>(this.state.unfolded ? ".menu button" : "button")?.focus();
+  }
 
   #act(run: () => void): () => void {
     return () => {
@@ -82,7 +92,7 @@ class Options extends Component<OptionsProps, { unfolded: Unfolded }> {
   override render({ desk, words }: OptionsProps) {
     const { unfolded } = this.state;
     return (
-      <div class="options" onFocusOut={this.#focus_out} onKeyDown={this.#key_down}>
+      <div class="options" ref={this.#options} onFocusOut={this.#focus_out} onKeyDown={this.#key_down}>
         <button
           type="button"
           class="icon-button"

@@ -13,7 +13,7 @@ import { Message, Speaker } from "./message.tsx";
 import { in_language, type Strings } from "./strings.ts";
 import { Transcript } from "./transcript.tsx";
 
-/** The elements that are moved to, or spoken in. */
+/** The elements that the focus is moved to, and the one that is spoken from. */
 export interface Parts {
   readonly field: RefObject<HTMLTextAreaElement | null>;
   readonly frame: RefObject<HTMLElement | null>;
@@ -35,9 +35,24 @@ export interface PanelProps {
   /** The page says nobody, and the site wants to know. */
   readonly unidentified: boolean;
   close(): void;
+  /** Moves the focus to where one goes on from. */
+  focus(): void;
 }
 
 export class Panel extends Component<PanelProps> {
+  get #active(): Element | null {
+    return (this.props.parts.frame.current!.getRootNode() as ShadowRoot).activeElement;
+  }
+
+  override getSnapshotBeforeUpdate(): boolean {
+    return this.#active !== null;
+  }
+
+  /** A button that has done its work goes, and the focus would go with it. */
+  override componentDidUpdate(_: PanelProps, __: unknown, had_focus: boolean): void {
+    if (had_focus && this.props.shown && !this.#active) this.props.focus();
+  }
+
   readonly #key_down = (event: KeyboardEvent) => {
     // Escape also ends an input method's composition.
     if (event.isComposing || event.keyCode === 229) return;
@@ -52,7 +67,7 @@ export class Panel extends Component<PanelProps> {
       (stop) => stop.offsetParent,
     );
     const edge = event.shiftKey ? stops[0] : stops.at(-1);
-    const active = (frame.getRootNode() as ShadowRoot).activeElement;
+    const active = this.#active;
     if (active !== edge && active !== frame) return;
     event.preventDefault();
     (event.shiftKey ? stops.at(-1) : stops[0])?.focus();
@@ -172,10 +187,7 @@ export class Panel extends Component<PanelProps> {
               <li key={text}>
                 <button
                   type="button"
-                  onClick={() => {
-                    desk.send(text);
-                    this.props.parts.field.current?.focus();
-                  }}
+                  onClick={() => desk.send(text)}
                 >
                   <span dir="auto">{text}</span>
                   <Icon name="go" />
