@@ -107,6 +107,7 @@ impl World {
     pub(crate) fn node_ticks(&mut self, incarnation: Incarnation) -> Checked {
         let node = incarnation.node;
         self.agenda.plan(self.now + TICK, Happening::Tick(incarnation));
+        self.check_haste()?;
         let now = self.node_now(node);
         self.ask_store(incarnation, 0, Request::Claim { now, until: now + CLAIM });
         let needed: Vec<ConversationIx> = self.nodes[node].connections.values().map(|c| c.conversation).collect();
@@ -122,6 +123,21 @@ impl World {
             self.input(node, conversation, |live, now| live.handle_refresh(now))?;
         }
         Ok(())
+    }
+
+    /// In clear weather a turn waits at most for the one before it and for its own deadline.
+    fn check_haste(&self) -> Checked {
+        if !self.plan.is_clear {
+            return Ok(());
+        }
+        let turn = self.plan.policy.turn_deadline + self.plan.policy.turn_grace;
+        (0..self.plan.conversations).try_for_each(|conversation| {
+            let state = self.watch.state(conversation);
+            let age = self.now.saturating_sub(state.newest_message_at());
+            let slack = 5_000;
+            ensure!(5, state.open_turn().is_none() || age <= 2 * turn + slack, "a turn is open for {age} ms");
+            Ok(())
+        })
     }
 
     /// Takes a conversation into memory.

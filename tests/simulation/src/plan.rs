@@ -18,6 +18,8 @@ pub(crate) struct Plan {
     /// How long visitors act and things break; then calm.
     pub(crate) active: Millis,
     pub(crate) policy: Arc<Policy>,
+    /// Nothing fails but functions and visitors: then turns end soon, without the help of due times.
+    pub(crate) is_clear: bool,
     pub(crate) store: StoreWeather,
     pub(crate) bus: BusWeather,
     pub(crate) function: FunctionWeather,
@@ -82,8 +84,19 @@ pub(crate) struct NetworkWeather {
 
 impl Plan {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let mut plan = Self::draw_stormy(rng);
+        if rng.chance(100) {
+            plan.clear_up();
+            (plan.crash_every, plan.pause_every, plan.outage_every) = (0, 0, 0);
+            plan.is_clear = true;
+        }
+        plan
+    }
+
+    fn draw_stormy(rng: &mut Rng) -> Self {
         let policy = Arc::new(draw_policy(rng));
         Self {
+            is_clear: false,
             conversations: rng.between(1, 2) as usize,
             nodes: rng.between(1, 3) as usize,
             tabs: rng.between(1, 3) as usize,

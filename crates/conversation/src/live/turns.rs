@@ -39,7 +39,9 @@ impl Live {
         if heard.turn > self.state.head() {
             self.stale = true; // The message that it answers is in the log, and was not heard of here.
         }
-        if heard.turn > self.state.answered() && self.turn.is_none() {
+        // A word that comes after its run's time may be old, and another run may have been shown since.
+        let is_over = heard.turn <= self.state.answered() || heard.deadline + self.policy.turn_grace <= now;
+        if !is_over && self.turn.is_none() {
             self.hear(heard);
         }
         self.advance(now);

@@ -198,6 +198,28 @@ fn of_two_runs_the_one_that_is_shown_stays() {
 }
 
 #[test]
+fn words_of_a_run_whose_time_is_over_are_not_shown() {
+    check(
+        "wait 31001
+         elsewhere visitor a hello
+         read
+         hear turn 1 at 0 Hi
+         pull",
+        expect![[r#"
+              read after 0
+            > wait 31001
+            > elsewhere visitor a hello
+            > read
+              publish who runs the turn?
+              wake
+            > hear turn 1 at 0 Hi
+            > pull
+              gets 1: visitor a "hello"
+        "#]],
+    );
+}
+
+#[test]
 fn stop_reaches_a_turn_that_runs_elsewhere() {
     check(
         "elsewhere visitor a one
