@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tower::ServiceExt;
 
 use crate::address::{Address, client_address};
+use crate::connection;
 use crate::greet;
 use crate::limits::ConnectionSeat;
 use crate::node::Node;
@@ -103,8 +104,10 @@ fn upgrade(node: Arc<Node>, request: Request<Incoming>, peer: SocketAddr) -> Res
     tokio::spawn(async move {
         let Some((stream, read)) = stream.await else { return };
         let socket = Socket::new(stream, read, subprotocol, node.socket_limits()).await;
-        greet::serve(node, socket, caller).await;
-        drop(open);
+        if let Some(connection) = greet::greet(&node, socket, &caller).await {
+            // A task of its own: the greeting needs kilobytes for a moment, the connection little for hours.
+            tokio::spawn(connection::serve(connection, open));
+        }
     });
     let name = HeaderValue::from_static(subprotocol.name());
     response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, name);
@@ -174,7 +177,7 @@ fn address(node: &Node, peer: SocketAddr, headers: &HeaderMap) -> Address {
 }
 
 /// Counts a connection for as long as it lives.
-struct Open {
+pub(crate) struct Open {
     node: Arc<Node>,
     _seat: ConnectionSeat,
 }

@@ -37,31 +37,25 @@ pub(crate) struct Welcomed {
     _seat: VisitorSeat,
 }
 
-/// Greets the client and, if it is let in, serves it to the end.
-pub(crate) async fn serve(node: Arc<Node>, mut socket: Socket, caller: Caller) {
-    let greeted = Box::pin(greet(&node, &mut socket, &caller)).await;
-    drop(caller);
-    let closing = match greeted {
+/// Greets the client. `None`: it was not let in, and has been told why.
+pub(crate) async fn greet(node: &Arc<Node>, mut socket: Socket, caller: &Caller) -> Option<Box<Connection>> {
+    match exchange(node, &mut socket, caller).await {
         Ok((welcomed, held, position)) => {
-            node.metrics.sessions.inc();
-            let connection = Connection::new(Arc::clone(&node), socket, welcomed, held, position);
-            let closing = connection.serve().await;
-            node.metrics.sessions.dec();
-            closing
+            Some(Box::new(Connection::new(Arc::clone(node), socket, welcomed, held, position)))
         }
         Err(closing) => {
             if let Closing::With(code) = closing {
-                Box::pin(socket.close(code)).await;
+                socket.close(code).await;
             }
-            closing
+            node.metrics.closed.with(closing.name()).inc();
+            None
         }
-    };
-    node.metrics.closed.with(closing.name()).inc();
+    }
 }
 
 type Greeted = (Welcomed, Arc<Held>, Position);
 
-async fn greet(node: &Arc<Node>, socket: &mut Socket, caller: &Caller) -> Result<Greeted, Closing> {
+async fn exchange(node: &Arc<Node>, socket: &mut Socket, caller: &Caller) -> Result<Greeted, Closing> {
     let limit = Duration::from_millis(node.config.limits.hello_timeout_ms);
     let frames = node.limits.frame_rate();
     let hello = match tokio::time::timeout(limit, hello(node, socket, &frames)).await {

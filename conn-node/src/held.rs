@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use conversation::{
-    Audience, Command, CommandKey, ConversationId, Event, Live, Millis, Output, Piece, Policy, Position, Reply,
+    Audience, Command, CommandKey, ConversationId, Event, Live, Millis, Outcome, Output, Piece, Policy, Position, Reply,
 };
 use store::{Append, Appended};
 use tokio::sync::{Notify, oneshot};
@@ -137,6 +137,12 @@ impl Held {
         inner.live.handle_command(now, key, command);
         self.carry_out(node, &mut inner, now);
         receiver
+    }
+
+    /// Feeds how a run ended. Its task is let go of first: a handle keeps all of a task's memory, also when it is done.
+    pub(crate) fn handle_outcome(self: &Arc<Self>, node: &Arc<Node>, run: u32, outcome: Outcome) {
+        self.lock().run.take_if(|(running, _)| *running == run);
+        self.handle(node, |live, now| live.handle_outcome(now, run, outcome));
     }
 
     /// Feeds an input and carries out what follows.

@@ -14,9 +14,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
-/// Read at once per connection. The default of 128 KiB is allocated for every idle connection; this is what a message
-/// of a visitor needs.
-const READ_BUFFER_BYTES: usize = 1_024;
+/// Read at once per connection. The default of 128 KiB is allocated for every idle connection; most frames of a visitor
+/// fit into this, and longer ones take several reads.
+const READ_BUFFER_BYTES: usize = 256;
 
 /// Written out when so much has gathered, without waiting for the end of a batch.
 const WRITE_THROUGH_BYTES: usize = 8 * 1_024;

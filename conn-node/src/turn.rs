@@ -43,7 +43,7 @@ pub(crate) async fn run(node: Arc<Node>, held: Arc<Held>, invocation: Invocation
         }
     };
     node.metrics.ai_response.observe(started.elapsed().as_secs_f64() * 1_000.0);
-    held.handle(&node, |live, now| live.handle_outcome(now, run, outcome));
+    held.handle_outcome(&node, run, outcome);
 }
 
 /// Asks who takes a conversation that was handed over.
