@@ -88,7 +88,10 @@ impl Node {
         if is_new {
             // A task of its own: whoever asked first may leave before the log is read, others wait for it too.
             let listener = tokio::spawn(hear::listen(Arc::downgrade(self), Arc::downgrade(&held)));
-            held.keep_listener(listener.abort_handle());
+            if self.bus.is_some() {
+                // Alone it ends at once, and a handle would keep its memory.
+                held.keep_listener(listener.abort_handle());
+            }
         }
         held.wait_until(|live| live.is_loaded() || is_stuck(live)).await;
         held.look(Live::is_loaded).then_some(held)

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use protocol::Subprotocol;
 use protocol::v1::{self, AnswerEnd, ErrorCode, event, server_frame};
-use scenarios::{Handshake, Incoming, Setup, Tab, TestNode, Wire, assert_whole, conversation_of, frames, hello, soon};
+use scenarios::{
+    Handshake, Incoming, RawSocket, Setup, Tab, TestNode, Wire, assert_whole, conversation_of, frames, hello, soon,
+};
 use store::embedded::{EmbeddedStore, Options};
 
 /// Reads to the end of a connection that is sent away. Returns what came before, and when to come back.
@@ -53,6 +55,21 @@ async fn idle_connections_are_sent_away_with_jitter() {
     }
     assert!(waits.len() > 5, "all come back at once: {waits:?}");
     node.stopped().await;
+}
+
+#[tokio::test]
+async fn a_drain_ends_though_clients_say_nothing_and_read_nothing() {
+    let node = Setup::new().with("node.drain_seconds", 1).start().await;
+    let mut silent = RawSocket::open(node.address()).await;
+    let mut deaf = RawSocket::open(node.address()).await;
+    deaf.send(hello()).await;
+    assert!(matches!(deaf.next().await, Some(server_frame::Kind::Welcome(_))));
+
+    node.stopped().await;
+
+    assert_eq!(silent.close_code().await, None);
+    assert!(matches!(deaf.next().await, Some(server_frame::Kind::GoAway(_))));
+    assert_eq!(deaf.close_code().await, Some(4000));
 }
 
 #[tokio::test]

@@ -297,3 +297,31 @@ async fn a_reader_that_stops_reading_is_closed_and_resumes_by_cursor() {
         assert_eq!(back.event().await.seq, seq);
     }
 }
+
+#[tokio::test]
+async fn nothing_is_left_of_connections_however_they_end() {
+    let setup = Setup::new().with("limits.hello_timeout_ms", 300);
+    let node = setup.start().await;
+    for _ in 0..5 {
+        // Cut, closed, broken, refused, never welcomed; one of them in mid-answer.
+        let mut tab = Tab::open(&node).await;
+        tab.say("hello").await;
+        setup.functions.ai().await.answer("Good day");
+        drop(tab);
+        let mut closing = RawSocket::open(node.address()).await;
+        closing.write_frame(0x88, &1_000_u16.to_be_bytes()).await;
+        assert_eq!(closing.close_code().await, Some(1_000));
+        let mut broken = RawSocket::open(node.address()).await;
+        broken.write_frame(0x83, b"x").await;
+        broken.close_code().await;
+        let stranger = v1::Hello { site: "nobody".to_owned(), ..hello() };
+        Wire::turned_away(node.address(), stranger, ErrorCode::SiteUnknown).await;
+        drop(RawSocket::open(node.address()).await);
+        let mut mute = Wire::open(node.address()).await;
+        mute.closed().await;
+    }
+    for gauge in ["frontdesk_connections_open", "chat_session_active", "frontdesk_turns_running"] {
+        node.until_metric(&[gauge], 0.0).await;
+    }
+    assert_eq!(node.metric(&["frontdesk_connections_accepted_total"]).await, 30.0);
+}

@@ -7,6 +7,7 @@ mod drain;
 mod folder;
 mod frames;
 mod functions;
+mod http;
 mod limits;
 mod nodes;
 mod resume;
