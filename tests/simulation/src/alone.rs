@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use conversation::{
     AnswerEnd, Assignee, Audience, Body, ClosedBy, Command, CommandKey, Event, HandoverReason, Live, MessageId, Millis,
-    Notice, Outcome, Output, Piece, Policy, Position, Resume, Seq, TurnText, due_at,
+    Notice, Outcome, Output, Piece, Policy, Position, Resume, Role, Seq, TurnText, due_at,
 };
 
 use crate::watch::{Breach, Checked, Watch, ensure};
@@ -324,6 +324,8 @@ impl Alone {
                 Output::Publish(_) | Output::Wake => {}
                 Output::Invoke(invocation) => {
                     ensure!(0, self.running.is_none(), "run {} starts while another goes on", invocation.run);
+                    let last = invocation.lines.last().map(|line| line.role);
+                    ensure!(0, last == Some(Role::Visitor), "run {} is to answer {last:?}", invocation.run);
                     self.running = Some(invocation.run);
                     self.runs.push(invocation.run);
                 }

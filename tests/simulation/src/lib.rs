@@ -2,7 +2,7 @@
 //! repeat and reorder, functions that crash and hang, people who write from outside. One seed is one history.
 //!
 //! The nodes drive the same core as the real node. Every invariant of DESIGN.md that concerns the core is checked at every
-//! step ([`watch`]), and at the end, when nothing fails any more and time has gone on, nothing may be left to do.
+//! step (`watch.rs`), and at the end, when nothing fails any more and time has gone on, nothing may be left to do.
 //!
 //! `cargo run -p simulation -- --histories 100000` runs many; `--seed N --trace` replays one and tells its story.
 

@@ -31,3 +31,24 @@ fn histories_reach_every_corner_that_is_counted() {
     let missed: Vec<_> = found.tally.counts().into_iter().filter(|(_, count)| *count == 0).collect();
     assert!(missed.is_empty(), "never seen: {missed:?}");
 }
+
+/// Histories that showed a fault of the core when they were first run, or do when its repair is taken back.
+#[test]
+fn histories_that_once_broke_an_invariant_break_none() {
+    let found = [
+        (13, "a client got pieces of a turn whose message it had not got, or whose end it had"),
+        (1_301, "a client that had read further than its node got pieces of a turn that was over"),
+        (16, "a long answer pushed the question that waited for its end out of memory"),
+        (12, "a stop named a seq that is no visitor message, and was carried out"),
+        (200, "the runs of one turn on two nodes flickered on a third"),
+        (25, "a run got the number of a run that was still speaking"),
+        (7_163, "two nodes gave one number to their runs of one turn"),
+        (21_932, "late words of a run whose time was over took another run's place"),
+        (2_017, "a gap heard of during a read was forgotten after it"),
+        (2_096, "a gap behind an event that fits was not noticed"),
+        (2, "nobody was woken after a read that found nothing"),
+    ];
+    for (seed, what) in found {
+        assert_eq!(run(seed, &Options::default()).breach, None, "seed {seed}: {what}");
+    }
+}

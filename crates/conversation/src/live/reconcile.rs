@@ -21,10 +21,9 @@ impl Live {
             if turn.phase != Phase::Ending {
                 self.outputs.push_back(Output::Cancel { run: turn.run });
             }
+            // may_act_at still stands: whoever ran this turn runs the one that waited for it.
             self.turn = None;
             self.wake = true;
-            // Whoever ran the turn before runs the one that waited for it.
-            self.may_act_at = Some(now);
         }
         if !self.is_owed() {
             // While the log is being read, something owed may yet be found in it.

@@ -10,5 +10,6 @@ mod elsewhere;
 mod handover;
 mod random;
 mod sending;
+mod stop;
 mod store_trouble;
 mod turns;
