@@ -44,6 +44,7 @@ class Seated {
   #unread = 0;
   #told: readonly Event[] | undefined;
   #trouble = "";
+  #dressed = "";
 
   constructor(private readonly seat: Seat) {
     const prefix = `frontdesk:${seat.site}:`;
@@ -275,15 +276,10 @@ class Seated {
 
   #paint(): void {
     const language = this.#language;
-    const direction = direction_of(language);
     const words = strings_of(language);
     const mount = this.#mount;
-    this.seat.root.host.setAttribute("dir", direction);
-    mount.lang = spoken(language);
-    mount.dir = direction;
-    this.#color();
+    this.#dress(language);
     this.#label_bubble();
-    mount.classList.toggle("modal", this.#shown && this.#phone.matches);
     render(
       <Panel
         parts={this.#parts}
@@ -306,18 +302,26 @@ class Seated {
     this.#cancel_tick = counting ? clock.after(1_000, () => this.#draw()) : () => {};
   }
 
-  #color(): void {
-    const { theme, color } = this.seat;
+  /** Sets language, direction and colours, if they are others than before: the browser would restyle everything. */
+  #dress(language: string): void {
+    const { theme, root, bubble } = this.seat;
     const dark = theme === "dark" || (theme !== "light" && this.#dark.matches);
+    const color = this.seat.color || this.#site?.color || "";
+    const dress = [language, dark, color].join();
+    if (dress === this.#dressed) return;
+    this.#dressed = dress;
     const { style, dataset } = this.#mount;
+    const direction = direction_of(language);
+    root.host.setAttribute("dir", direction);
+    this.#mount.lang = spoken(language);
+    this.#mount.dir = direction;
     dataset["theme"] = dark ? "dark" : "light";
-    const { brand, on, link } = palette(color || this.#site?.color || "", dark ? SURFACE.dark : SURFACE.light);
+    const { brand, on, link } = palette(color, dark ? SURFACE.dark : SURFACE.light);
     style.setProperty("--brand", brand);
     style.setProperty("--on-brand", on);
     style.setProperty("--link", link);
-    const { style: bubble } = this.seat.bubble;
-    bubble.background = brand;
-    bubble.color = on;
+    bubble.style.background = brand;
+    bubble.style.color = on;
   }
 
   /** On a phone the keyboard takes part of the screen; the panel keeps to the rest. */

@@ -61,7 +61,7 @@ export class Composer extends Component<ComposerProps, { text: string }> {
             ref={field}
             rows={1}
             value={text}
-            dir="auto"
+            dir={text ? "auto" : undefined}
             placeholder={words.placeholder}
             aria-label={words.message}
             aria-invalid={excess > 0}

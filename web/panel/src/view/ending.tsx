@@ -69,7 +69,7 @@ class Rating extends Component<RatingProps, Draft> {
             <textarea
               rows={2}
               value={comment}
-              dir="auto"
+              dir={comment ? "auto" : undefined}
               maxLength={500}
               aria-label={words.rate_comment}
               placeholder={words.rate_comment}

@@ -133,7 +133,7 @@ export class Panel extends Component<PanelProps> {
         own={shown_items.filter((item) => item.kind === "visitor").length}
         shown={shown}
       >
-        {loading ? <Skeleton words={words} /> : this.#greeting(fresh)}
+        {loading ? <Skeleton words={words} /> : this.#greeting(fresh && !this.#barred)}
         {shown_items.map((item) => (
           <Message
             key={item.key}
@@ -170,7 +170,14 @@ export class Panel extends Component<PanelProps> {
     );
   }
 
-  #greeting(fresh: boolean) {
+  /** Nothing can be said here, or not yet. */
+  get #barred(): boolean {
+    const { kind } = this.props.desk.link.state;
+    return kind === "refused" || kind === "unidentified" || this.props.unidentified;
+  }
+
+  /** @param asking with questions to choose from */
+  #greeting(asking: boolean) {
     const { desk, site, words, language } = this.props;
     const greeting = (site && in_language(site.greeting, language)) ?? words.greeting;
     const suggestions = (site && in_language(site.suggestions, language)) ?? [];
@@ -179,9 +186,11 @@ export class Panel extends Component<PanelProps> {
         <span class="face big" aria-hidden="true">
           <Icon name="spark" fill />
         </span>
-        <h3 dir="auto">{greeting}</h3>
+        <h3>
+          <span dir="auto">{greeting}</span>
+        </h3>
         <p>{words.greeting_note}</p>
-        {fresh && suggestions.length > 0 && (
+        {asking && suggestions.length > 0 && (
           <ul class="suggestions" aria-label={words.suggestions}>
             {suggestions.map((text) => (
               <li key={text}>
