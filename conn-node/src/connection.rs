@@ -275,6 +275,9 @@ impl Connection {
             let due = next_reply(&mut self.pending).await;
             self.answer(due).await?;
         }
+        if self.node.load(&self.held.id().clone()).await.is_none() {
+            return self.refuse(ErrorCode::Unavailable, Vec::new(), UNAVAILABLE_WAIT).await;
+        }
         let here = self.held.id().ordinal();
         let is_open = begin.after_conversation == here && self.held.look(|live| live.state().closed() == 0);
         if is_open || begin.after_conversation > here {
@@ -311,7 +314,7 @@ impl Connection {
 
     /// Whether a draining node may send this connection away: nothing of it is under way here.
     fn may_leave(&self) -> bool {
-        self.pending.is_empty() && (self.held.look(conversation::Live::is_idle) || self.node.drain.is_over())
+        self.pending.is_empty() && (self.held.is_idle() || self.node.drain.is_over())
     }
 
     async fn go_away(&mut self) -> Closing {

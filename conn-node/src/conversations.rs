@@ -13,7 +13,7 @@ use crate::node::Node;
 /// Locks are short; this many keep two cores from waiting for each other.
 const SHARDS: usize = 32;
 
-/// How long a conversation that nobody needs stays in memory, milliseconds.
+/// How long a conversation in which nothing happens stays in memory, milliseconds.
 const LINGER_MS: Millis = 30_000;
 
 /// All conversations in memory.
@@ -46,30 +46,36 @@ impl Conversations {
         self.shards.iter().flat_map(|shard| lock(shard).values().map(Arc::clone).collect::<Vec<_>>()).collect()
     }
 
-    /// Forgets conversations that nobody holds, that have nothing under way and that were not needed for a while.
-    /// Returns the ids of the forgotten.
-    pub(crate) fn forget_idle(&self, node: &Node, now: Millis) -> Vec<ConversationId> {
-        let mut forgotten = Vec::new();
+    /// Forgets conversations that nobody holds, that have nothing under way and that were not needed for a while. Those
+    /// that have connections rest.
+    pub(crate) fn forget_idle(&self, node: &Node, now: Millis) {
         for shard in &self.shards {
-            lock(shard).retain(|id, held| {
-                // Under the shard's lock nobody can take another reference out of the map.
-                let needed = Arc::strong_count(held) > 1
-                    || now.saturating_sub(held.touched()) < LINGER_MS
-                    || !held.look(conversation::Live::is_idle);
-                if !needed {
-                    forgotten.push(id.clone());
-                }
-                needed
-            });
+            let mut shard = lock(shard);
+            let before = shard.len();
+            shard.retain(|_, held| !is_unneeded(node, held, now));
+            node.metrics.conversations.sub(i64::try_from(before - shard.len()).unwrap_or(i64::MAX));
         }
-        node.metrics.conversations.sub(i64::try_from(forgotten.len()).unwrap_or(i64::MAX));
-        forgotten
     }
 
     fn shard(&self, id: &ConversationId) -> MutexGuard<'_, HashMap<ConversationId, Arc<Held>>> {
         let index = (self.hasher.hash_one(id) as usize) % SHARDS;
         lock(&self.shards[index])
     }
+}
+
+/// Whether it can be forgotten. One that cannot because somebody is connected, and only that, rests.
+///
+/// To be called under its shard's lock: then nobody can take another reference out of the map.
+fn is_unneeded(node: &Node, held: &Arc<Held>, now: Millis) -> bool {
+    if now.saturating_sub(held.touched()) < LINGER_MS || !held.is_idle() {
+        return false;
+    }
+    let is_connected = Arc::strong_count(held) > 1;
+    if is_connected && node.bus.is_none() {
+        // With a bus it stays: whether news was lost is told by comparing what is known with the log.
+        held.rest();
+    }
+    !is_connected
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

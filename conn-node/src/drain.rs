@@ -68,7 +68,7 @@ pub(crate) async fn drain(node: &Arc<Node>) {
 }
 
 fn is_empty(node: &Node) -> bool {
-    node.open_connections() == 0 && node.conversations.all().iter().all(|held| held.look(conversation::Live::is_idle))
+    node.open_connections() == 0 && node.conversations.all().iter().all(|held| held.is_idle())
 }
 
 /// Connections look at the drain when they are woken.
@@ -81,10 +81,10 @@ fn wake_all(node: &Node) {
 /// Turns that did not finish become due at once.
 async fn hand_over(node: &Node) {
     for held in node.conversations.all() {
-        let (is_idle, head) = held.look(|live| (live.is_idle(), live.state().head()));
-        if is_idle {
+        if held.is_idle() {
             continue;
         }
+        let head = held.look(|live| live.state().head());
         let due = SetDue { conversation: held.id(), head, due: Some(clock::now()) };
         match node.store.set_due(due).await {
             // After a conflict the newer event has set a mark of its own.

@@ -4,15 +4,18 @@
 use std::convert::Infallible;
 
 use axum::body::Body;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::Data;
 
 use crate::accept::{handshake, switch};
+use crate::outgoing::Batch;
 use crate::socket::{SocketLimits, websocket_config};
 
 /// The suite's longest message has 16 MiB.
@@ -58,10 +61,16 @@ fn upgrade(request: Request<Incoming>) -> Response<Body> {
 async fn echo(stream: TcpStream, read: Vec<u8>) {
     let config = Some(websocket_config(&LIMITS));
     let mut ws = WebSocketStream::from_partially_read(stream, read, Role::Server, config).await;
+    let mut batch = Batch::default();
     // Pings and closes are answered by the stack itself.
     while let Some(Ok(message)) = ws.next().await {
-        let is_data = message.is_text() || message.is_binary();
-        if is_data && ws.send(message).await.is_err() {
+        let kind = match &message {
+            Message::Text(_) => Data::Text,
+            Message::Binary(_) => Data::Binary,
+            _ => continue,
+        };
+        let pushed = batch.push(kind, &message.into_data());
+        if pushed.is_err() || batch.write_out(&mut ws, LIMITS.slow_reader).await.is_err() {
             return;
         }
     }

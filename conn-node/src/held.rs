@@ -1,5 +1,8 @@
 //! A conversation that this node holds: the core's [`Live`], with its outputs carried out.
 //!
+//! A conversation in which nothing happens for a while rests: its connections stay, its log is only in the store, and the
+//! next input reads it again. So an idle visitor costs a socket and a position, not the texts of the conversation.
+//!
 //! There is no task per conversation. Whoever has an input takes the lock, lets the core decide, and carries out what can
 //! be done without waiting; what waits (store, function, timer) becomes a task that comes back with the next input.
 
@@ -28,6 +31,7 @@ pub(crate) const PAGE: usize = 200;
 #[derive(Debug)]
 pub(crate) struct Held {
     id: ConversationId,
+    policy: Arc<Policy>,
     inner: Mutex<Inner>,
     changed: Notify,
     touched: AtomicU64,
@@ -35,13 +39,21 @@ pub(crate) struct Held {
 
 #[derive(Debug)]
 struct Inner {
-    live: Live,
+    /// `None`: it rests.
+    live: Option<Box<Live>>,
     language: Box<str>,
     replies: HashMap<CommandKey, oneshot::Sender<Reply>>,
     next_key: CommandKey,
     run: Option<(u32, AbortHandle)>,
     timer: Option<(Millis, AbortHandle)>,
     listener: Option<AbortHandle>,
+}
+
+impl Inner {
+    /// The conversation; one that rested wants its log again.
+    fn live(&mut self, policy: &Arc<Policy>) -> &mut Live {
+        self.live.get_or_insert_with(|| Box::new(Live::new(Arc::clone(policy))))
+    }
 }
 
 /// What waits for a conversation ends with it.
@@ -56,7 +68,7 @@ impl Drop for Inner {
 impl Held {
     pub(crate) fn new(id: ConversationId, policy: Arc<Policy>, now: Millis) -> Self {
         let inner = Inner {
-            live: Live::new(policy),
+            live: Some(Box::new(Live::new(Arc::clone(&policy)))),
             language: "".into(),
             replies: HashMap::new(),
             next_key: 0,
@@ -64,7 +76,7 @@ impl Held {
             timer: None,
             listener: None,
         };
-        Self { id, inner: Mutex::new(inner), changed: Notify::new(), touched: AtomicU64::new(now) }
+        Self { id, policy, inner: Mutex::new(inner), changed: Notify::new(), touched: AtomicU64::new(now) }
     }
 
     pub(crate) fn id(&self) -> &ConversationId {
@@ -102,9 +114,35 @@ impl Held {
         self.lock().listener = Some(listener);
     }
 
-    /// Looks at the conversation.
+    /// Looks at the conversation; at one that rests as at one of which nothing has been read (see
+    /// [`crate::node::Node::load`]).
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Live) -> T) -> T {
-        look(&self.lock().live)
+        match &self.lock().live {
+            Some(live) => look(live),
+            None => look(&Live::new(Arc::clone(&self.policy))),
+        }
+    }
+
+    /// Has a conversation that rests read its log again.
+    pub(crate) fn wake_up(self: &Arc<Self>, node: &Arc<Node>) {
+        let mut inner = self.lock();
+        if inner.live.is_none() {
+            inner.live(&self.policy);
+            self.carry_out(node, &mut inner, clock::now());
+        }
+    }
+
+    /// Whether nothing is under way or owed.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lock().live.as_ref().is_none_or(|live| live.is_idle())
+    }
+
+    /// Lets it rest, if nothing is under way or owed.
+    pub(crate) fn rest(&self) {
+        let mut inner = self.lock();
+        if inner.replies.is_empty() && inner.live.as_ref().is_some_and(|live| live.is_idle() && live.is_loaded()) {
+            inner.live = None;
+        }
     }
 
     /// Waits until `has_come` is true of it.
@@ -122,7 +160,7 @@ impl Held {
 
     /// What a connection at `position` has not got yet.
     pub(crate) fn next_piece(&self, position: &mut Position, audience: Audience) -> Option<Piece> {
-        self.lock().live.next_piece(position, audience)
+        self.lock().live.as_ref()?.next_piece(position, audience)
     }
 
     /// Puts a command; the reply comes when the log says so.
@@ -134,7 +172,7 @@ impl Held {
         let key = inner.next_key;
         inner.next_key += 1;
         inner.replies.insert(key, sender);
-        inner.live.handle_command(now, key, command);
+        inner.live(&self.policy).handle_command(now, key, command);
         self.carry_out(node, &mut inner, now);
         receiver
     }
@@ -149,7 +187,7 @@ impl Held {
     pub(crate) fn handle(self: &Arc<Self>, node: &Arc<Node>, input: impl FnOnce(&mut Live, Millis)) {
         let now = clock::now();
         let mut inner = self.lock();
-        input(&mut inner.live, now);
+        input(inner.live(&self.policy), now);
         self.carry_out(node, &mut inner, now);
     }
 
@@ -159,7 +197,7 @@ impl Held {
     }
 
     fn carry_out(self: &Arc<Self>, node: &Arc<Node>, inner: &mut Inner, now: Millis) {
-        while let Some(output) = inner.live.poll_output() {
+        while let Some(output) = inner.live.as_mut().and_then(|live| live.poll_output()) {
             match output {
                 Output::Append { event, due } => self.spawn(node, |held, node| held.append(node, event, due)),
                 Output::Read { after } => self.spawn(node, move |held, node| held.read(node, after)),
@@ -236,7 +274,7 @@ impl Held {
 
     /// One timer task at a time, for the earliest moment the core asked for.
     fn set_timer(self: &Arc<Self>, node: &Arc<Node>, inner: &mut Inner, now: Millis) {
-        let wanted = inner.live.poll_timeout();
+        let wanted = inner.live.as_ref().and_then(|live| live.poll_timeout());
         if inner.timer.as_ref().map(|(at, _)| *at) == wanted {
             return;
         }
@@ -261,7 +299,7 @@ impl Held {
         let mut inner = self.lock();
         // This very task is the timer: it must not be aborted by what it does.
         inner.timer.take_if(|(set, _)| *set == at);
-        inner.live.handle_timeout(now);
+        inner.live(&self.policy).handle_timeout(now);
         self.carry_out(node, &mut inner, now);
     }
 }

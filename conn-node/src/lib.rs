@@ -22,6 +22,7 @@ pub mod limits;
 pub mod metrics_http;
 mod node;
 pub mod origin;
+mod outgoing;
 pub mod refusal;
 mod serve;
 mod settings;

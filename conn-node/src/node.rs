@@ -93,6 +93,9 @@ impl Node {
                 held.keep_listener(listener.abort_handle());
             }
         }
+        if !is_new {
+            held.wake_up(self);
+        }
         held.wait_until(|live| live.is_loaded() || is_stuck(live)).await;
         held.look(Live::is_loaded).then_some(held)
     }

@@ -11,8 +11,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::Data;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+
+use crate::outgoing::{Batch, in_time};
 
 /// Read at once per connection. The default of 128 KiB is allocated for every idle connection; most frames of a visitor
 /// fit into this, and longer ones take several reads.
@@ -52,6 +55,7 @@ pub(crate) fn websocket_config(limits: &SocketLimits) -> WebSocketConfig {
 /// A socket after the handshake.
 pub(crate) struct Socket {
     ws: WebSocketStream<TcpStream>,
+    batch: Batch,
     subprotocol: Subprotocol,
     limits: SocketLimits,
     /// Nothing more can be made of what comes in.
@@ -99,7 +103,7 @@ impl Socket {
         } else {
             WebSocketStream::from_partially_read(stream, read.to_vec(), Role::Server, config).await
         };
-        Self { ws, subprotocol, limits, is_broken: false }
+        Self { ws, batch: Batch::default(), subprotocol, limits, is_broken: false }
     }
 
     pub(crate) fn subprotocol(&self) -> Subprotocol {
@@ -133,10 +137,10 @@ impl Socket {
         }
     }
 
-    /// Takes a frame into the write buffer; waits only when that is full.
+    /// Takes a frame into the batch; a batch that has become large is written out.
     pub(crate) async fn feed(&mut self, frame: impl Into<ServerFrame>) -> Result<usize, SendError> {
         let bytes = wire::encode(&frame.into(), self.subprotocol)?;
-        self.feed_bytes(bytes).await
+        self.feed_bytes(&bytes).await
     }
 
     /// As [`Socket::feed`], of a piece of an answer.
@@ -148,17 +152,12 @@ impl Socket {
         text: &str,
     ) -> Result<usize, SendError> {
         let bytes = wire::encode_delta(turn, run, offset, text, self.subprotocol)?;
-        self.feed_bytes(bytes).await
+        self.feed_bytes(&bytes).await
     }
 
     /// Writes out what was fed.
     pub(crate) async fn flush(&mut self) -> Result<(), SendError> {
-        // Mostly the kernel takes it at once; only a slow reader costs a timer and an allocation.
-        if let Some(flushed) = self.ws.flush().now_or_never() {
-            return Ok(flushed.map_err(Box::new)?);
-        }
-        let slow = self.limits.slow_reader;
-        in_time(slow, Box::pin(self.ws.flush())).await
+        self.batch.write_out(&mut self.ws, self.limits.slow_reader).await
     }
 
     /// Feeds and writes out.
@@ -169,8 +168,8 @@ impl Socket {
 
     /// Asks the peer for a sign of life.
     pub(crate) async fn ping(&mut self) -> Result<(), SendError> {
-        self.feed_message(Message::Ping(Bytes::new())).await?;
-        self.flush().await
+        let ping = self.ws.send(Message::Ping(Bytes::new()));
+        Ok(in_time(self.limits.slow_reader, ping).await?.map_err(Box::new)?)
     }
 
     /// Says goodbye with a close code, and waits a little for the peer's own goodbye, so that the last frames are not lost
@@ -189,32 +188,16 @@ impl Socket {
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
     }
 
-    async fn feed_bytes(&mut self, bytes: Bytes) -> Result<usize, SendError> {
-        let length = bytes.len();
-        let message = match self.subprotocol {
-            Subprotocol::Proto => Message::Binary(bytes),
-            // serde_json writes UTF-8 only; checking again costs less than a second way to build frames.
-            Subprotocol::Json => match Utf8Bytes::try_from(bytes) {
-                Ok(text) => Message::Text(text),
-                Err(_) => return Err(SendError::Gone(Box::new(WsError::AttackAttempt))),
-            },
+    async fn feed_bytes(&mut self, bytes: &[u8]) -> Result<usize, SendError> {
+        let kind = match self.subprotocol {
+            Subprotocol::Proto => Data::Binary,
+            Subprotocol::Json => Data::Text,
         };
-        self.feed_message(message).await?;
-        Ok(length)
-    }
-
-    async fn feed_message(&mut self, message: Message) -> Result<(), SendError> {
-        let slow = self.limits.slow_reader;
-        // feed() drops the message when it has to wait, so it is made ready first.
-        let ready = futures_util::future::poll_fn(|cx| self.ws.poll_ready_unpin(cx));
-        match ready.now_or_never() {
-            Some(ready) => ready.map_err(Box::new)?,
-            None => {
-                let ready = futures_util::future::poll_fn(|cx| self.ws.poll_ready_unpin(cx));
-                in_time(slow, Box::pin(ready)).await?;
-            }
+        self.batch.push(kind, bytes)?;
+        if self.batch.len() > WRITE_THROUGH_BYTES {
+            self.flush().await?;
         }
-        Ok(self.ws.start_send_unpin(message).map_err(Box::new)?)
+        Ok(bytes.len())
     }
 }
 
@@ -224,13 +207,6 @@ async fn discard(stream: &mut TcpStream) {
     let mut bytes = [0; READ_BUFFER_BYTES];
     if stream.shutdown().await.is_ok() {
         while stream.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
-    }
-}
-
-async fn in_time(limit: Duration, write: impl Future<Output = Result<(), WsError>>) -> Result<(), SendError> {
-    match tokio::time::timeout(limit, write).await {
-        Ok(written) => Ok(written.map_err(Box::new)?),
-        Err(_) => Err(SendError::Slow),
     }
 }
 
