@@ -56,6 +56,23 @@ export class Visitor {
     return this;
   }
 
+  /**
+   * Has the pages say other things to the widget, as if they were written so.
+   * @param {{ language?: string, theme?: string }} said
+   */
+  async alter_pages(said) {
+    await this.context.addInitScript((said) => {
+      new MutationObserver((_, observer) => {
+        const script = /** @type {HTMLElement | null} */ (document.querySelector("script[data-site]"));
+        if (!script) return;
+        observer.disconnect();
+        Object.assign(script.dataset, said);
+        if (said.language) document.documentElement.lang = said.language;
+        if (said.language === "ar") document.documentElement.dir = "rtl";
+      }).observe(document, { childList: true, subtree: true });
+    }, said);
+  }
+
   /** Another tab. @param {string} [path] */
   async tab(path = "/") {
     const page = await this.context.newPage();
