@@ -286,6 +286,14 @@ describe("an answer", () => {
     expect(texts(bench)).toEqual(["visitor: a", "assistant: to a", "visitor: b"]);
   });
 
+  it("to a turn that is no visitor's message stands where it came", async () => {
+    const bench = new Bench();
+    const socket = await bench.meet();
+    socket.put({ event: visitor_message(1, "a") });
+    socket.put({ event: answer(2, 0, "by itself") });
+    expect(texts(bench)).toEqual(["visitor: a", "assistant: by itself"]);
+  });
+
   it("is shown no more after a handover: deltas are dropped", async () => {
     const bench = new Bench();
     const socket = await bench.meet();

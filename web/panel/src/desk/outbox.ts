@@ -23,7 +23,7 @@ export interface Entry {
   readonly failed?: number | undefined;
 }
 
-export type Standing =
+export type EntryState =
   /** Not sent, or sent and not acknowledged. */
   | "pending"
   /** Refused for now; sent again at `until`. */
@@ -89,7 +89,7 @@ export class Outbox {
     return until > now ? until : undefined;
   }
 
-  standing(entry: Entry): Standing {
+  state(entry: Entry): EntryState {
     if (entry.failed !== undefined) return "failed";
     const { stored, until } = this.#of(entry.id);
     return stored ? "stored" : until > 0 ? "delayed" : "pending";

@@ -2,11 +2,10 @@
 
 import type { Desk } from "../desk/desk.ts";
 import { unanswered } from "../desk/fold.ts";
-import type { Entry } from "../desk/outbox.ts";
+import type { Entry, EntryState } from "../desk/outbox.ts";
 import { to_hex } from "../wire/id.ts";
 import { AnswerEnd, ClosedBy, type Event, HandoverReason } from "../wire/schema.ts";
 
-export type MessageState = "stored" | "pending" | "delayed" | "failed";
 /** How an answer ended, or that it has not. */
 export type AnswerState = "writing" | "complete" | "stopped" | "interrupted" | "fallback";
 export type LineKind = "asked" | "handed_over" | "joined" | "closed" | "closed_by_visitor";
@@ -24,7 +23,7 @@ export interface VisitorItem extends Common {
   readonly kind: "visitor";
   readonly id: string;
   readonly text: string;
-  readonly state: MessageState;
+  readonly state: EntryState;
   /** When a delayed one is sent again. */
   readonly until: number;
   /** Why a failed one failed. */
@@ -68,8 +67,10 @@ export function items(desk: Shown): Item[] {
       events.flatMap((event) => (event.answer ? [[event.answer.turn, event] as const] : [])),
     );
     for (const event of events) {
-      const draft = of_event(event, desk.skew_ms, answers);
+      const draft = of_event(event, desk.skew_ms);
       if (draft) drafts.push(draft);
+      // An answer to what is no message of the visitor's stands where it came.
+      if (event.answer && !events[event.answer.turn - 1]?.visitor_message) drafts.push(of_answer(event, desk.skew_ms));
       // An answer stands under the message it answers, while it is written and after: it never moves.
       const answer = event.visitor_message && answers.get(event.seq);
       if (answer) drafts.push(of_answer(answer, desk.skew_ms));
@@ -93,11 +94,11 @@ export const beginning = (desk: Pick<Desk, "log" | "outbox">): boolean =>
 /** Whether the assistant owes an answer of which nothing is to be seen. */
 export const thinking = (desk: Shown): boolean => unanswered(desk.standing) && !desk.writing.text && !beginning(desk);
 
-function of_event(event: Event, skew_ms: number, answers: ReadonlyMap<number, Event>): Draft | undefined {
+function of_event(event: Event, skew_ms: number): Draft | undefined {
   const at = event.at_ms - skew_ms;
   const key = `event-${event.seq}`;
   const line = (line: LineKind, agent = ""): Draft => ({ kind: "line", key, at, line, agent });
-  const { visitor_message, agent_message, handover, assigned, closed, answer } = event;
+  const { visitor_message, agent_message, handover, assigned, closed } = event;
   if (visitor_message) {
     const id = to_hex(visitor_message.id);
     return { kind: "visitor", key: id, id, at, text: visitor_message.text, state: "stored", until: 0, code: 0 };
@@ -106,8 +107,6 @@ function of_event(event: Event, skew_ms: number, answers: ReadonlyMap<number, Ev
   if (handover) return line(handover.reason === HandoverReason.visitor_asked ? "asked" : "handed_over");
   if (assigned?.agent) return line("joined", assigned.agent);
   if (closed) return line(closed.by === ClosedBy.visitor ? "closed_by_visitor" : "closed");
-  // An answer to a turn that is not in the log would otherwise be lost from view.
-  if (answer && answers.get(answer.turn) === event && answer.turn === 0) return of_answer(event, skew_ms);
   return undefined;
 }
 
@@ -130,7 +129,7 @@ function of_entry({ outbox }: Shown, entry: Entry): Draft | undefined {
     id: entry.id,
     at: entry.at,
     text: entry.command.text,
-    state: outbox.standing(entry),
+    state: outbox.state(entry),
     until: outbox.delayed_until(entry.id),
     code: entry.failed ?? 0,
   };
