@@ -205,3 +205,46 @@ fn nothing_is_shown_to_who_has_come_further_than_this_node() {
         "#]],
     );
 }
+
+#[test]
+fn a_place_in_an_answer_survives_a_node_that_shows_another_run_first() {
+    check(
+        "elsewhere visitor a one
+         elsewhere visitor b two
+         read
+         hear turn 2 at 0 Hi
+         pull
+         forget
+         read
+         hear turn 1 at 0
+         pull
+         hear turn 2 at 0 Hi there
+         pull",
+        expect![[r#"
+              read after 0
+            > elsewhere visitor a one
+            > elsewhere visitor b two
+            > read
+              publish who runs the turn?
+              wake
+            > hear turn 2 at 0 Hi
+              wake
+            > pull
+              gets 1: visitor a "one"
+              gets 2: visitor b "two"
+              gets turn 2 run elsewhere at 0: "Hi"
+            > forget
+              read after 0
+            > read
+              publish who runs the turn?
+              wake
+            > hear turn 1 at 0
+              wake
+            > pull
+            > hear turn 2 at 0 Hi there
+              wake
+            > pull
+              gets turn 2 run elsewhere at 2: " there"
+        "#]],
+    );
+}

@@ -13,6 +13,7 @@
 //! routed queue            also: routed kim, routed nobody
 //! wait MS                 time goes by; also: timeout (until the core wants to be called)
 //! due, refresh, ask turn  as the names say
+//! forget                  the node loses its memory, or the client goes to another node
 //! pull                    a visitor's connection takes what there is; also: pull agents, resume N
 //! ```
 //! EVENT: `visitor m text…`, `answer T text…`, `handover`, `queue`, `agent m text…`, `note text…`, `closed`.
@@ -45,6 +46,7 @@ pub(crate) fn check_with(policy: Policy, script: &str, expected: Expect) {
 }
 
 struct Desk {
+    policy: Arc<Policy>,
     live: Live,
     now: Millis,
     log: Vec<Event>,
@@ -58,8 +60,10 @@ struct Desk {
 
 impl Desk {
     fn new(policy: Policy) -> Self {
+        let policy = Arc::new(policy);
         let mut desk = Self {
-            live: Live::new(Arc::new(policy)),
+            live: Live::new(Arc::clone(&policy)),
+            policy,
             now: 1_000,
             log: vec![],
             appending: None,
@@ -109,6 +113,7 @@ impl Desk {
                 writeln!(self.transcript, "  at {}", self.now).unwrap();
                 self.live.handle_timeout(self.now);
             }
+            "forget" => self.live = Live::new(Arc::clone(&self.policy)),
             "due" => self.live.handle_due(now),
             "refresh" => self.live.handle_refresh(now),
             "pull" => self.pull(rest),

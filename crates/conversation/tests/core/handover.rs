@@ -128,6 +128,37 @@ fn the_assistant_can_give_a_turn_away() {
 }
 
 #[test]
+fn a_handover_of_a_turn_that_was_answered_meanwhile_is_dropped() {
+    check(
+        "read
+         send a hello
+         stored
+         handover
+         taken by answer 1 Hi
+         read",
+        expect![[r#"
+              read after 0
+            > read
+              wake
+            > send a hello
+              append 1: visitor a "hello", due at 33000
+            > stored
+              ack #1 at 1
+              publish event 1
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 31000: visitor: hello
+              wake
+            > handover
+              append 2: handover (Assistant), due at 6000
+            > taken by answer 1 Hi
+              read after 1
+            > read
+              wake
+        "#]],
+    );
+}
+
+#[test]
 fn an_answer_that_meets_a_handover_is_dropped() {
     check(
         "read
