@@ -8,7 +8,7 @@ import { browser_storage } from "./desk/storage.ts";
 import { lock_turnstile, storage_turnstile } from "./desk/turnstile.ts";
 import { parse } from "./markdown/blocks.ts";
 import { fetch_site, recall_site, type Site } from "./site.ts";
-import css from "./style.css?inline";
+import { css } from "./style/sheet.ts";
 import { Announcer } from "./view/announcer.ts";
 import { items } from "./view/items.ts";
 import { plain } from "./view/markdown.tsx";
@@ -20,7 +20,7 @@ import { new_id } from "./wire/id.ts";
 import type { Event } from "./wire/schema.ts";
 
 const SUBPROTOCOL = "frontdesk.v1.proto";
-/** --sunken in style.css, on which an answer stands. */
+/** --sunken in style/frame.css, on which an answer stands. */
 const SURFACE = { light: "#f4f5f3", dark: "#23282a" };
 
 export function take_seat(seat: Seat): Commands {
