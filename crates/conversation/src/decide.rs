@@ -146,7 +146,11 @@ pub fn rate(state: &State, policy: &Policy, score: u32, comment: &Arc<str>) -> D
 /// The assistant's answer to `turn`. Nothing to do when the turn has its answer or the assistant no longer owns the
 /// conversation: then the log has moved on while the model wrote.
 pub fn answer(state: &State, policy: &Policy, answer: Answer) -> Decision {
-    let owns = *state.owner() == Owner::Assistant || broken!(policy, SpeakOverPerson);
+    let owns = match state.owner() {
+        Owner::Assistant => true,
+        Owner::People(_) => broken!(policy, SpeakOverPerson),
+        Owner::Closed => false,
+    };
     let open = answer.turn > state.answered() || broken!(policy, AnswerTwice);
     if !owns || !open {
         return Decision::Done(0);

@@ -23,7 +23,7 @@ fn broken_invariants(fault: Fault) -> &'static [u8] {
 #[test]
 fn every_deliberate_fault_is_caught() {
     for fault in ALL_FAULTS {
-        let batch = Batch { start_seed: 1, histories: ENOUGH, jobs: 2 };
+        let batch = Batch { start_seed: 1, histories: ENOUGH, jobs: 1 };
         let found = run_many(&batch, &Options { trace: false, fault: Some(fault) });
         let history = found.breach.unwrap_or_else(|| panic!("{fault:?} was not caught in {ENOUGH} histories"));
         let breach = history.breach.unwrap();
