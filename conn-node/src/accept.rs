@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use protocol::Subprotocol;
 use protocol::v1::ErrorCode;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tower::ServiceExt;
 
@@ -38,6 +40,13 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest head of a request, bytes.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
+/// Connections that have not become WebSockets. More wait in the system's backlog until some are done.
+const MAX_REQUESTS: usize = 4_096;
+
+/// How long a connection may stay with HTTP, all of its requests together: one that reads nothing is not kept for ever.
+/// Then it may finish one more, for as long as [`HEAD_TIMEOUT`].
+const HTTP_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// After a failed accept (no file descriptor left, mostly) the next try waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -52,12 +61,18 @@ pub(crate) struct Caller {
 
 /// Accepts for ever. `router` answers everything but [`CONNECT`].
 pub(crate) async fn accept(node: Arc<Node>, listener: TcpListener, router: Router) {
-    loop {
+    let places = Arc::new(Semaphore::new(MAX_REQUESTS));
+    // Nobody closes the semaphore.
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 // Batching is done by the program; the kernel's would delay single deltas by 40 ms.
                 let _ = stream.set_nodelay(true);
-                tokio::spawn(serve(Arc::clone(&node), stream, peer, router.clone()));
+                let requests = serve(Arc::clone(&node), stream, peer, router.clone());
+                tokio::spawn(async move {
+                    requests.await;
+                    drop(place);
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection cannot be accepted; more files may have to be allowed (ulimit -n)");
@@ -78,7 +93,16 @@ async fn serve(node: Arc<Node>, stream: TcpStream, peer: SocketAddr, router: Rou
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    if let Err(error) = connection.await {
+    let mut connection = pin!(connection);
+    let ended = match tokio::time::timeout(HTTP_TIMEOUT, connection.as_mut()).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            // The request that is being answered may be finished, if the client reads.
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(HEAD_TIMEOUT, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "a request ended early");
     }
 }

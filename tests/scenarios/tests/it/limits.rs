@@ -232,7 +232,7 @@ async fn pings_do_not_take_the_place_of_hello() {
 
 #[tokio::test]
 async fn a_half_open_socket_is_closed_as_silent_and_a_quiet_client_is_not() {
-    let node = Setup::new().with("limits.keepalive_ms", 1_000).with("limits.silent_ms", 1_001).start().await;
+    let node = Setup::new().with("limits.keepalive_ms", 1_000).with("limits.silent_ms", 2_500).start().await;
     let mut dead = RawSocket::open(node.address()).await;
     dead.send(hello()).await;
     assert!(matches!(dead.next().await, Some(server_frame::Kind::Welcome(_))));
