@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use bus::{Received, Topic};
-use conversation::{ConversationId, Notice};
+use conversation::{ConversationId, Live, Notice};
 use protocol::bus::BusMessage;
 
 use crate::held::Held;
@@ -29,7 +29,7 @@ pub(crate) async fn listen(node: Weak<Node>, held: Weak<Held>) {
         match received {
             Received::Message(bytes) => hear(&node, &held, &bytes),
             // Whatever was lost shows when the log is read.
-            Received::Lagged => held.handle(&node, |live, now| live.handle_due(now)),
+            Received::Lagged => held.handle(&node, Live::handle_refresh),
         }
     }
 }
