@@ -75,7 +75,7 @@ class Rating extends Component<RatingProps, Draft> {
               placeholder={words.rate_comment}
               onInput={(event) => this.setState({ comment: event.currentTarget.value })}
             />
-            <button type="submit" class="button quiet">
+            <button type="submit" class="button">
               {words.rate_send}
             </button>
           </>

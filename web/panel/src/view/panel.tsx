@@ -189,7 +189,7 @@ export class Panel extends Component<PanelProps> {
         <h3>
           <span dir="auto">{greeting}</span>
         </h3>
-        <p>{words.greeting_note}</p>
+        {!this.#barred && <p>{words.greeting_note}</p>}
         {asking && suggestions.length > 0 && (
           <ul class="suggestions" aria-label={words.suggestions}>
             {suggestions.map((text) => (
