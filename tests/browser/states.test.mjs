@@ -83,7 +83,7 @@ async function walk(t, { language, page, context }, look) {
   await look(chat, "01-closed");
 
   await chat.bubble.click();
-  await chat.panel.waitFor();
+  await until("the skeleton", () => chat.panel.locator(".skeleton").evaluate((it) => getComputedStyle(it).opacity), "1");
   await look(chat, "02-connecting");
   node.let_through();
   await chat.connected();

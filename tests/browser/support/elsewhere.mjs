@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 export async function elsewhere(t, node) {
   const server = createServer((_, response) => {
     response.setHeader("content-type", "text/html; charset=utf-8");
-    response.end(`<!doctype html><html lang="en"><title>Elsewhere</title><main><h1>Elsewhere</h1></main>
+    response.end(`<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>Elsewhere</title><main><h1>Elsewhere</h1></main>
       <script async src="http://${node}/widget/loader.js" data-site="shop" data-language="en"></script></html>`);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
