@@ -216,17 +216,20 @@ async fn who_never_says_hello_is_closed() {
 async fn pings_do_not_take_the_place_of_hello() {
     let node = Setup::new().with("limits.hello_timeout_ms", 300).start().await;
     let mut wire = Wire::open(node.address()).await;
-    let code = loop {
-        wire.send(v1::Ping {}).await;
-        match wire.next().await {
-            Incoming::Frame(server_frame::Kind::Pong(_)) => {}
-            Incoming::Frame(server_frame::Kind::Error(error)) => {
-                assert_eq!(error.code(), ErrorCode::HelloTimeout);
+    let code = soon("the end of a connection without hello", async {
+        loop {
+            wire.send(v1::Ping {}).await;
+            match wire.next().await {
+                Incoming::Frame(server_frame::Kind::Pong(_)) => {}
+                Incoming::Frame(server_frame::Kind::Error(error)) => {
+                    assert_eq!(error.code(), ErrorCode::HelloTimeout);
+                }
+                Incoming::Closed(code) => break code,
+                other => panic!("{other:?}"),
             }
-            Incoming::Closed(code) => break code,
-            other => panic!("{other:?}"),
         }
-    };
+    })
+    .await;
     assert_eq!(code, Some(4003));
 }
 
@@ -241,16 +244,19 @@ async fn a_half_open_socket_is_closed_as_silent_and_a_quiet_client_is_not() {
     // The quiet client does nothing but what every WebSocket library does: it answers pings.
     let quiet_reads = tokio::spawn(async move { quiet.next().await });
     let (mut pings, mut errors) = (0, vec![]);
-    let code = loop {
-        match dead.read_frame().await.unwrap() {
-            (0x89, _) => pings += 1,
-            (0x88, payload) => break u16::from_be_bytes([payload[0], payload[1]]),
-            (_, payload) => {
-                let frame = protocol::wire::decode_server(&payload, Subprotocol::Proto).unwrap();
-                errors.push(frame);
+    let code = soon("the end of a silent connection", async {
+        loop {
+            match dead.read_frame().await.unwrap() {
+                (0x89, _) => pings += 1,
+                (0x88, payload) => break u16::from_be_bytes([payload[0], payload[1]]),
+                (_, payload) => {
+                    let frame = protocol::wire::decode_server(&payload, Subprotocol::Proto).unwrap();
+                    errors.push(frame);
+                }
             }
         }
-    };
+    })
+    .await;
 
     assert_eq!(code, 4002);
     assert!(pings > 0);
