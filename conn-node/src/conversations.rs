@@ -13,7 +13,11 @@ use crate::node::Node;
 /// Locks are short; this many keep two cores from waiting for each other.
 const SHARDS: usize = 32;
 
-/// How long a conversation in which nothing happens stays in memory, milliseconds.
+/// After how long without a command a conversation in which nothing is under way rests, milliseconds. What it costs is one
+/// read of the log with the next command; what it saves is the texts of everybody who is only connected.
+const REST_MS: Millis = 1_000;
+
+/// How long a conversation without connections is remembered, milliseconds.
 const LINGER_MS: Millis = 30_000;
 
 /// All conversations in memory.
@@ -46,8 +50,8 @@ impl Conversations {
         self.shards.iter().flat_map(|shard| lock(shard).values().map(Arc::clone).collect::<Vec<_>>()).collect()
     }
 
-    /// Forgets conversations that nobody holds, that have nothing under way and that were not needed for a while. Those
-    /// that have connections rest.
+    /// Forgets conversations that nobody holds, that have nothing under way and that were not needed for a while. The
+    /// others rest, if nothing happens in them.
     pub(crate) fn forget_idle(&self, node: &Node, now: Millis) {
         for shard in &self.shards {
             let mut shard = lock(shard);
@@ -63,19 +67,19 @@ impl Conversations {
     }
 }
 
-/// Whether it can be forgotten. One that cannot because somebody is connected, and only that, rests.
+/// Whether it can be forgotten. One that cannot, or not yet, rests if nothing happens in it.
 ///
 /// To be called under its shard's lock: then nobody can take another reference out of the map.
 fn is_unneeded(node: &Node, held: &Arc<Held>, now: Millis) -> bool {
-    if now.saturating_sub(held.touched()) < LINGER_MS || !held.is_idle() {
+    let untouched = now.saturating_sub(held.touched());
+    if untouched < REST_MS || !held.is_idle() {
         return false;
     }
-    let is_connected = Arc::strong_count(held) > 1;
-    if is_connected && node.bus.is_none() {
+    if node.bus.is_none() {
         // With a bus it stays: whether news was lost is told by comparing what is known with the log.
         held.rest();
     }
-    !is_connected
+    untouched >= LINGER_MS && Arc::strong_count(held) == 1
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use conversation::{
-    Audience, Command, CommandKey, ConversationId, Event, Live, Millis, Outcome, Output, Piece, Policy, Position, Reply,
+    Audience, Command, CommandKey, ConversationId, Event, Live, Millis, Outcome, Output, Piece, Policy, Position,
+    Reply, Seq,
 };
 use store::{Append, Appended};
 use tokio::sync::{Notify, oneshot};
@@ -41,6 +42,8 @@ pub(crate) struct Held {
 struct Inner {
     /// `None`: it rests.
     live: Option<Box<Live>>,
+    /// The newest event when it went to rest: a connection that has not got it reads it from the store.
+    rested_at: Seq,
     language: Box<str>,
     replies: HashMap<CommandKey, oneshot::Sender<Reply>>,
     next_key: CommandKey,
@@ -69,6 +72,7 @@ impl Held {
     pub(crate) fn new(id: ConversationId, policy: Arc<Policy>, now: Millis) -> Self {
         let inner = Inner {
             live: Some(Box::new(Live::new(Arc::clone(&policy)))),
+            rested_at: 0,
             language: "".into(),
             replies: HashMap::new(),
             next_key: 0,
@@ -140,8 +144,8 @@ impl Held {
     /// Lets it rest, if nothing is under way or owed.
     pub(crate) fn rest(&self) {
         let mut inner = self.lock();
-        if inner.replies.is_empty() && inner.live.as_ref().is_some_and(|live| live.is_idle() && live.is_loaded()) {
-            inner.live = None;
+        if let Some(live) = inner.live.take_if(|live| live.is_idle() && live.is_loaded()) {
+            inner.rested_at = live.state().head();
         }
     }
 
@@ -160,7 +164,11 @@ impl Held {
 
     /// What a connection at `position` has not got yet.
     pub(crate) fn next_piece(&self, position: &mut Position, audience: Audience) -> Option<Piece> {
-        self.lock().live.as_ref()?.next_piece(position, audience)
+        let inner = self.lock();
+        match &inner.live {
+            Some(live) => live.next_piece(position, audience),
+            None => (position.seq < inner.rested_at).then_some(Piece::History(position.seq)),
+        }
     }
 
     /// Puts a command; the reply comes when the log says so.

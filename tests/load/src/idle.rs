@@ -27,6 +27,12 @@ pub(crate) struct Options {
     /// Seconds of silence before memory is read
     #[arg(long, default_value_t = 5)]
     settle_seconds: u64,
+    /// How many of them ask per second; 0: as fast as they can
+    #[arg(long, default_value_t = 600)]
+    asks_per_second: u64,
+    /// Seconds after the last message in which the node lets conversations rest
+    #[arg(long, default_value_t = 45)]
+    rest_seconds: u64,
 }
 
 /// Connections that are being opened at once, and messages under way at once.
@@ -72,6 +78,10 @@ pub(crate) async fn run(target: &Target, options: &Options) -> anyhow::Result<()
             progress: progress.clone(),
             at_once: Arc::clone(&at_once),
             number,
+            asks_after: match options.asks_per_second {
+                0 => Duration::ZERO,
+                rate => Duration::from_micros(number as u64 * 1_000_000 / rate),
+            },
         };
         visitors.spawn(life.live(sources.next()));
     }
@@ -88,11 +98,13 @@ pub(crate) async fn run(target: &Target, options: &Options) -> anyhow::Result<()
     until(&mut visitors, &mut seen, |progress| progress.answered == options.connections).await?;
     sleep(settle).await;
     row("a message asked and answered", process)?;
+    sleep(Duration::from_secs(options.rest_seconds)).await;
+    row(&format!("{} seconds later", options.rest_seconds), process)?;
     phase.send_replace(Phase::Leave);
     while let Some(left) = visitors.join_next().await {
         left??;
     }
-    sleep(settle).await;
+    sleep(Duration::from_secs(options.rest_seconds)).await;
     table.row(["all have left", "0", &mib(process.resident_bytes()?), ""]);
     println!("{table}");
     Ok(())
@@ -134,6 +146,7 @@ struct Life {
     progress: watch::Sender<Progress>,
     at_once: Arc<Semaphore>,
     number: usize,
+    asks_after: Duration,
 }
 
 impl Life {
@@ -143,6 +156,7 @@ impl Life {
         drop(permit);
         self.progress.send_modify(|progress| progress.joined += 1);
         self.idle_until(Phase::Ask, &mut visitor).await?;
+        sleep(self.asks_after).await;
 
         let permit = self.at_once.acquire().await?;
         visitor.say(&mut Random::new(self.number as u64), format!("{} hello", self.number)).await?;
