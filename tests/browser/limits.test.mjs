@@ -20,7 +20,7 @@ scene("a text over the limit is counted, kept in the field, and not sent until i
   const { visitor, chat } = await set.conversation(t);
   const long = "é".repeat(105);
   await chat.send(long);
-  await chat.panel.getByText("5 characters too many").waitFor();
+  await chat.text("5 characters too many").waitFor();
   assert.equal(await chat.field.inputValue(), long);
   assert.equal(await chat.field.getAttribute("aria-invalid"), "true");
   await chat.button("Send").click({ force: true });
@@ -40,7 +40,7 @@ scene("a limit that the page does not know of fails the message by name", async 
   await chat.open();
   await chat.send("x".repeat(201));
   await until("the refusal", async () => (await chat.messages()).at(-1)?.state, "failed");
-  await chat.panel.getByText("Not sent. The message is too long.").waitFor();
+  await chat.text("Not sent. The message is too long.").waitFor();
   await chat.button("Delete").click();
   await until("an empty transcript", () => chat.messages(), []);
 });
@@ -54,7 +54,7 @@ scene("messages over the rate wait in sight and go by themselves, once and in or
   });
   const texts = ["One", "Two", "Three", "Four"];
   for (const text of texts) await chat.send(text);
-  await chat.panel.getByText(/Sent again in \d+ s/).waitFor();
+  await chat.text(/Sent again in \d+ s/).waitFor();
   await chat.stored(4);
   await chat.answered("complete");
   assert.deepEqual(await chat.texts("visitor"), texts);
@@ -71,7 +71,7 @@ scene("a page that the site does not allow says that there is no chat, and does 
   await page.goto(await elsewhere(t, set.frontdesk.node));
   const chat = new Chat(page);
   await chat.bubble.click();
-  await chat.panel.getByText("The chat is not set up for this page.").waitFor();
+  await chat.text("The chat is not set up for this page.").waitFor();
   assert.equal(await chat.panel.locator("textarea").count(), 0);
   await page.evaluate(() => dispatchEvent(new Event("online")));
   assert.equal(sockets, 1);

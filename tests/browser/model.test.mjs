@@ -48,7 +48,7 @@ for (const [language, page, question, offer, asked] of OFFERS) {
     const [answer] = answers(await visitor.log(chat));
     assert.deepEqual([answer?.end, answer?.offerPerson], ["ANSWER_END_FALLBACK", true]);
     await chat.panel.locator(".message.fallback").getByRole("button", { name: offer }).click();
-    await chat.panel.getByText(asked).waitFor();
+    await chat.text(asked).waitFor();
     assert.equal(await chat.panel.locator(".message.fallback").getByRole("button").count(), 0);
   });
 }

@@ -17,9 +17,9 @@ scene("three messages asked offline arrive once, in order, when the cable is bac
 
   cable.pull();
   await visitor.context.setOffline(true);
-  await chat.panel.getByText("You are offline.").waitFor();
+  await chat.text("You are offline.").waitFor();
   for (const text of ["One", "Two", "Three"]) await chat.send(text);
-  await chat.panel.getByText("Waiting to be sent").last().waitFor();
+  await chat.text("Waiting to be sent").last().waitFor();
   assert.deepEqual(await states(chat), ["stored", "pending", "pending", "pending"]);
   assert.deepEqual(visitor_texts(await visitor.log(chat)), ["Before"], "nothing can have come through");
 
@@ -37,7 +37,7 @@ scene("messages asked offline survive a reload of the page", async (t) => {
   await chat.page.routeWebSocket(/connect/, (socket) => (up ? socket.connectToServer() : socket.close()));
   cable.pull();
   cable.plug_in();
-  await chat.panel.getByText("Connection lost").waitFor();
+  await chat.text("Connection lost").waitFor();
   for (const text of ["One", "Two", "Three"]) await chat.send(text);
   await chat.page.reload();
   await until("the queue", () => chat.texts("visitor"), ["One", "Two", "Three"]);
@@ -50,9 +50,9 @@ scene("a network that only stalls hands out what it held back", async (t) => {
   const { visitor, chat } = await set.conversation(t);
   await visitor.context.setOffline(true);
   for (const text of ["One", "Two", "Three"]) await chat.send(text);
-  await chat.panel.getByText("You are offline.").waitFor();
+  await chat.text("You are offline.").waitFor();
   await visitor.context.setOffline(false);
-  await chat.panel.getByText("You are offline.").waitFor({ state: "hidden" });
+  await chat.text("You are offline.").waitFor({ state: "hidden" });
   await all_arrive(visitor, chat, ["One", "Two", "Three"]);
 });
 
@@ -65,7 +65,7 @@ scene("an answer that the cable cut goes on where it was", async (t) => {
   await reply.write("One, two, ");
   await chat.shows("One, two,");
   cable.pull();
-  await chat.panel.getByText("Connection lost").waitFor();
+  await chat.text("Connection lost").waitFor();
   await reply.write("three, four, ");
   assert.deepEqual(await chat.newest_answer(), { who: "assistant", state: "writing", text: "One, two," });
   const record = await chat.record_answers();
@@ -85,7 +85,6 @@ scene("kill -9 of the node in mid-answer: it comes back, and the answer is writt
   await chat.shows("A first try that nobody will");
   const second = set.model.reply();
   const back = await set.frontdesk.kill_node();
-  await chat.panel.getByText("Connection lost").waitFor();
   await back();
   await second.write("The second try, ");
   await chat.shows("The second try,");
@@ -125,7 +124,7 @@ scene("kill -9 of the function in mid-answer: what was written stays, marked as 
   await chat.shows("One, two,");
   await set.frontdesk.kill_answering_function();
   assert.equal((await chat.answered("interrupted"))?.text, "One, two,");
-  await chat.panel.getByText("The answer broke off here.").waitFor();
+  await chat.text("The answer broke off here.").waitFor();
   const [answer] = answers(await visitor.log(chat));
   assert.deepEqual([answer?.end, answer?.text], ["ANSWER_END_INTERRUPTED", "One, two, "]);
   await chat.send("And now?");

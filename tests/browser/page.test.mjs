@@ -112,7 +112,7 @@ scene("an identity that the shop has not signed is refused, and a good one is ta
   await chat.bubble.waitFor();
   await call(chat, "identify", identity("customer-8", "another secret that is as long as the right one"));
   await chat.bubble.click();
-  await chat.panel.getByText("Your sign-in was not accepted.").waitFor();
+  await chat.text("Your sign-in was not accepted.").waitFor();
   assert.equal(await chat.kept_token(), undefined);
   await call(chat, "identify", identity("customer-8"));
   await chat.connected();

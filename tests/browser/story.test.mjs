@@ -32,7 +32,7 @@ scene("Stop ends the answer, and what was written stays", async (t) => {
   await chat.shows("1 2 3 4 5");
   await chat.button("Stop").click();
   assert.equal((await chat.answered("stopped"))?.text, "1 2 3 4 5");
-  assert.ok(await chat.panel.getByText("Stopped", { exact: true }).isVisible());
+  assert.ok(await chat.text("Stopped", { exact: true }).isVisible());
   await chat.button("Stop").waitFor({ state: "hidden" });
   const [answer] = answers(await visitor.log(chat));
   assert.deepEqual([answer?.end, answer?.text?.trim()], ["ANSWER_END_STOPPED", "1 2 3 4 5"]);

@@ -60,7 +60,7 @@ scene("what a closed tab had not yet sent, another tab sends", async (t) => {
   const two = await (await visitor.tab()).open();
   await one.page.routeWebSocket(/connect/, (socket) => socket.close());
   await one.page.reload();
-  await one.panel.getByText("Connection lost").waitFor();
+  await one.text("Connection lost").waitFor();
   await one.send("Left behind");
   await until("the entry in the other tab", () => two.texts("visitor"), ["Left behind"]);
   await one.page.close();

@@ -22,6 +22,11 @@ export class Chat {
     return this.panel.getByRole("button", { name, exact: typeof name === "string" });
   }
 
+  /** What is to be seen, apart from what is only read out. @param {string | RegExp} text @param {{ exact?: boolean }} [options] */
+  text(text, options) {
+    return this.panel.getByText(text, options).and(this.page.locator(":not([aria-live=polite] *)"));
+  }
+
   /** Opens the panel and waits until the node has answered. */
   async open() {
     await this.bubble.click();
