@@ -51,14 +51,15 @@ pub(crate) struct Site {
 /// # Errors
 /// One of their public keys cannot be read.
 pub(crate) fn sites(config: &Config) -> Result<HashMap<String, Site>, ConfigError> {
+    let salt = rand::random();
     let of = |(key, site): (&String, &config::Site)| {
-        let site = Site { admission: Admission::new(key, site)?, policy: Arc::new(policy(config, site)) };
+        let site = Site { admission: Admission::new(key, site)?, policy: Arc::new(policy(config, site, salt)) };
         Ok((key.clone(), site))
     };
     config.sites.iter().map(of).collect()
 }
 
-fn policy(config: &Config, site: &config::Site) -> Policy {
+fn policy(config: &Config, site: &config::Site, salt: u32) -> Policy {
     Policy {
         max_text_bytes: config.limits.max_text_bytes,
         max_answer_bytes: config.turn.max_answer_bytes,
@@ -66,6 +67,8 @@ fn policy(config: &Config, site: &config::Site) -> Policy {
         recent_bytes: config.turn.recent_bytes,
         turn_deadline: config.turn.deadline_ms,
         give_up_after: config.turn.deadline_ms * 4,
+        // The same for all conversations of one start, and hardly ever that of another node or of this one's last start.
+        run_salt: salt,
         fallback: fallbacks(site),
         ..Policy::default()
     }
