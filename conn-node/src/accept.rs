@@ -8,31 +8,24 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use protocol::Subprotocol;
-use protocol::v1::ErrorCode;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tower::ServiceExt;
 
-use crate::address::{Address, client_address};
+use crate::arrival::{Caller, address, admit};
 use crate::connection;
 use crate::greet;
-use crate::limits::ConnectionSeat;
 use crate::node::Node;
-use crate::refusal::Refusal;
 use crate::socket::Socket;
 
 /// The WebSocket endpoint.
 pub(crate) const CONNECT: &str = "/v1/connect";
-
-/// Where proxies say whom they speak for.
-const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,15 +42,6 @@ const HTTP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// After a failed accept (no file descriptor left, mostly) the next try waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// What the handshake tells about a client.
-#[derive(Debug)]
-pub(crate) struct Caller {
-    /// The client's address, behind trusted proxies.
-    pub(crate) address: Address,
-    /// The page's origin as it came, alone: [`crate::origin::check`] reads it once the site is known.
-    pub(crate) origin: HeaderMap,
-}
 
 /// Accepts for ever. `router` answers everything but [`CONNECT`].
 pub(crate) async fn accept(node: Arc<Node>, listener: TcpListener, router: Router) {
@@ -193,39 +177,6 @@ fn subprotocol(headers: &HeaderMap) -> Result<Subprotocol, Refused> {
 fn has_token(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> bool {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
-}
-
-fn address(node: &Node, peer: SocketAddr, headers: &HeaderMap) -> Address {
-    let forwarded = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-    client_address(peer.ip(), forwarded, &node.config.node.trusted_proxies)
-}
-
-/// Counts a connection for as long as it lives.
-pub(crate) struct Open {
-    node: Arc<Node>,
-    _seat: ConnectionSeat,
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.node.metrics.connections.dec();
-    }
-}
-
-/// Bounds that hold for everybody; those of visitors and sites come with the greeting.
-fn admit(node: &Arc<Node>, address: Address) -> Result<Open, Refused> {
-    if node.drain.is_draining() {
-        let draining = Refusal::new(ErrorCode::Draining, "this node is about to stop; connect again after the wait");
-        let wait = Duration::from_millis(node.drain.retry_after_ms());
-        return Err(Box::new(draining.for_a_while(wait).into_response()));
-    }
-    let seat = node.limits.connect(address).map_err(|refusal| {
-        node.metrics.refusals.with(refusal.name()).inc();
-        Box::new(refusal.into_response())
-    })?;
-    node.metrics.connections.inc();
-    node.metrics.accepted.inc();
-    Ok(Open { node: Arc::clone(node), _seat: seat })
 }
 
 fn refusal(status: StatusCode, reason: &'static str) -> Refused {

@@ -2,7 +2,7 @@
 
 use protocol::codes::CloseCode;
 
-use crate::socket::SendError;
+use crate::outgoing::SendError;
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,14 +13,15 @@ use protocol::v1::{self, ErrorCode, client_frame};
 use protocol::{convert, wire};
 use tokio::sync::oneshot;
 
-use crate::accept::Open;
+use crate::arrival::Open;
 use crate::clock;
 use crate::closing::Closing;
 use crate::greet::Welcomed;
 use crate::held::{Held, PAGE};
 use crate::node::Node;
+use crate::outgoing::SendError;
 use crate::refusal::Refusal;
-use crate::socket::{Received, SendError, Socket};
+use crate::socket::{Received, Socket};
 use crate::visitors::{self, VisitorError};
 
 /// Commands of one connection that wait for the store. More are not read from the socket until some are done.

@@ -8,8 +8,8 @@ use protocol::codes::{self, CloseCode, MAX_BAD_FRAMES};
 use protocol::v1::{self, ErrorCode, client_frame};
 use protocol::wire;
 
-use crate::accept::Caller;
 use crate::admission::Admitted;
+use crate::arrival::Caller;
 use crate::clock;
 use crate::closing::Closing;
 use crate::connection::Connection;

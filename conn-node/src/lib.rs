@@ -3,6 +3,7 @@
 mod accept;
 pub mod address;
 pub mod admission;
+mod arrival;
 pub mod assets;
 mod clock;
 mod closing;

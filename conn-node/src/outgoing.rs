@@ -9,13 +9,26 @@ use std::io;
 use std::time::Duration;
 
 use futures_util::{FutureExt, SinkExt};
+use protocol::EncodeError;
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use crate::socket::SendError;
+/// Why nothing can be sent any more.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    /// The peer is gone.
+    #[error("the connection is gone: {0}")]
+    Gone(#[from] Box<WsError>),
+    /// The peer does not read.
+    #[error("the peer did not read for too long")]
+    Slow,
+    /// The frame cannot be written.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
 
 /// Frames that go out with one write.
 #[derive(Debug, Default)]

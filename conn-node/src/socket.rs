@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use protocol::codes::CloseCode;
 use protocol::v1::{ErrorCode, ServerFrame};
-use protocol::{EncodeError, Subprotocol, wire};
+use protocol::{Subprotocol, wire};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::Data;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
-use crate::outgoing::{Batch, in_time};
+use crate::outgoing::{Batch, SendError, in_time};
 
 /// Read at once per connection. The default of 128 KiB is allocated for every idle connection; most frames of a visitor
 /// fit into this, and longer ones take several reads.
@@ -60,20 +60,6 @@ pub(crate) struct Socket {
     limits: SocketLimits,
     /// Nothing more can be made of what comes in.
     is_broken: bool,
-}
-
-/// Why nothing can be sent any more.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SendError {
-    /// The peer is gone.
-    #[error("the connection is gone: {0}")]
-    Gone(#[from] Box<WsError>),
-    /// The peer does not read.
-    #[error("the peer did not read for too long")]
-    Slow,
-    /// The frame cannot be written.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
 }
 
 /// What came in.
