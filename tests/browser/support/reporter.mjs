@@ -9,9 +9,9 @@ export default async function* report(events) {
   for await (const { type, data } of events) {
     if (type === "test:stderr" || type === "test:stdout") yield data.message;
     if (type !== "test:pass" && type !== "test:fail") continue;
-    // A suite, or a file as a whole, is counted by the tests in it.
+    // A suite, or a file as a whole, is counted by the tests in it; what was not asked for is not counted.
     const cause = data.details?.error;
-    if (data.details?.type === "suite" || cause?.failureType === "subtestsFailed") continue;
+    if (data.skip !== undefined || data.details?.type === "suite" || cause?.failureType === "subtestsFailed") continue;
     const took = `${Math.round(data.details.duration_ms)} ms`;
     if (type === "test:pass") {
       passed++;
