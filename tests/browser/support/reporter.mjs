@@ -18,7 +18,7 @@ export default async function* report(events) {
       yield `ok      ${data.name} (${took})\n`;
     } else {
       failed++;
-      yield `FAILED  ${data.name} (${took}), ${data.file}:${data.line}\n${inspect(cause?.cause ?? cause)}\n`;
+      yield `FAILED  ${data.name} (${took})\n${inspect(cause?.cause ?? cause)}\n`;
     }
   }
   yield `${passed} passed, ${failed} failed\n`;
