@@ -20,7 +20,7 @@ scene("three messages asked offline arrive once, in order, when the cable is bac
   await chat.text("You are offline.").waitFor();
   for (const text of ["One", "Two", "Three"]) await chat.send(text);
   await chat.text("Waiting to be sent").last().waitFor();
-  assert.deepEqual(await states(chat), ["stored", "pending", "pending", "pending"]);
+  await until("the queue", () => states(chat), ["stored", "pending", "pending", "pending"]);
   assert.deepEqual(visitor_texts(await visitor.log(chat)), ["Before"], "nothing can have come through");
 
   cable.plug_in();
