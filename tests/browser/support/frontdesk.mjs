@@ -36,7 +36,9 @@ export class Frontdesk {
     this.#ended = new Promise((resolve) => this.#child.once("exit", resolve));
     this.#child.stdout.on("data", (text) => (this.#said += text));
     this.#child.stderr.on("data", (text) => (this.#said += text));
-    process.once("exit", () => this.#child.kill("SIGKILL"));
+    // It ends with the tests, also where they are broken off.
+    process.once("exit", () => this.#child.kill("SIGTERM"));
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.once(signal, () => process.exit(1));
   }
 
   /** @param {Options} [options] */
