@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tower::ServiceExt;
 
-use crate::arrival::{Caller, address, admit};
+use crate::arrival::{Caller, address, admit, arrive};
 use crate::connection;
 use crate::greet;
 use crate::node::Node;
@@ -52,10 +52,11 @@ pub(crate) async fn accept(node: Arc<Node>, listener: TcpListener, router: Route
             Ok((stream, peer)) => {
                 // Batching is done by the program; the kernel's would delay single deltas by 40 ms.
                 let _ = stream.set_nodelay(true);
+                let Ok(seat) = arrive(&node, peer) else { continue };
                 let requests = serve(Arc::clone(&node), stream, peer, router.clone());
                 tokio::spawn(async move {
                     requests.await;
-                    drop(place);
+                    drop((place, seat));
                 });
             }
             Err(error) => {

@@ -10,7 +10,7 @@ use http::{HeaderMap, Response};
 use protocol::v1::ErrorCode;
 
 use crate::address::{Address, client_address};
-use crate::limits::ConnectionSeat;
+use crate::limits::{ConnectionSeat, Seat};
 use crate::node::Node;
 use crate::refusal::Refusal;
 
@@ -24,6 +24,18 @@ pub(crate) struct Caller {
     pub(crate) address: Address,
     /// The page's origin as it came, alone: [`crate::origin::check`] reads it once the site is known.
     pub(crate) origin: HeaderMap,
+}
+
+/// Too many connections of one address are still with HTTP.
+pub(crate) struct Crowded;
+
+/// Room for a connection before its first request. A trusted proxy speaks for many and needs no seat.
+pub(crate) fn arrive(node: &Node, peer: SocketAddr) -> Result<Option<Seat<Address>>, Crowded> {
+    let peer = peer.ip().to_canonical();
+    if node.config.node.trusted_proxies.iter().any(|net| net.contains(&peer)) {
+        return Ok(None);
+    }
+    node.limits.arrive(Address::from(peer)).map(Some).ok_or(Crowded)
 }
 
 /// The client's address, behind trusted proxies.

@@ -243,7 +243,8 @@ impl Connection {
             let wait = self.node.drain.retry_after_ms();
             return self.refuse_command(codes::error(ErrorCode::Draining, &id, wait));
         }
-        if matches!(command, Command::Send { .. })
+        // Both keep a text of the visitor's.
+        if matches!(command, Command::Send { .. } | Command::Rate { .. })
             && let Err(refusal) = self.welcomed.admit_message(&self.node)
         {
             return self.refuse_command(refusal.into_error(id));
@@ -284,14 +285,13 @@ impl Connection {
         if is_open || begin.after_conversation > here {
             return self.refuse(ErrorCode::ConversationOpen, Vec::new(), 0).await;
         }
-        let next = if begin.after_conversation == here {
-            let most = self.node.config.limits.conversations_per_visitor_per_day;
-            visitors::begin(&*self.node.store, self.held.id(), most, clock::now()).await
-        } else {
-            // Repeated: this connection has been moved already.
-            Ok(self.held.id().clone())
-        };
-        match next {
+        if begin.after_conversation < here {
+            // Repeated: this connection has been moved already, and goes on where it is.
+            let head = self.held.look(|live| live.state().head());
+            return Ok(self.socket.send(v1::Opened { conversation: here, head, reset: false }).await?);
+        }
+        let most = self.node.config.limits.conversations_per_visitor_per_day;
+        match visitors::begin(&*self.node.store, self.held.id(), most, clock::now()).await {
             Ok(id) => self.enter(&id).await,
             Err(VisitorError::TooMany { retry_after_ms }) => {
                 self.refuse(ErrorCode::TooManyConversations, Vec::new(), retry_after_ms).await

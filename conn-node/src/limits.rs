@@ -23,6 +23,9 @@ pub use crate::limits::seats::Seat;
 /// When a client may try again where nothing says when room will be: connections end when people leave.
 const RETRY_FULL_MS: u32 = 5_000;
 
+/// Connections of one address that may be with HTTP at once: a sixteenth of all that the node takes.
+const REQUESTS_PER_ADDRESS: usize = 256;
+
 /// All limits of one node. Shared by its connections; `C` is the clock that rates are counted by.
 pub struct Limits<C: Clock = DefaultClock> {
     clock: C,
@@ -31,6 +34,7 @@ pub struct Limits<C: Clock = DefaultClock> {
     new_visitors: KeyedRate<Address, C>,
     messages: KeyedRate<u64, C>,
     frames: Quota,
+    requests: Seats<Address>,
     connections: Seats<()>,
     by_address: Seats<Address>,
     by_visitor: Seats<u64>,
@@ -65,12 +69,19 @@ impl<C: Clock + Clone> Limits<C> {
             new_visitors: KeyedRate::new(new_visitors, limits.max_tracked, &clock),
             messages: KeyedRate::new(messages, limits.max_tracked, &clock),
             frames: quota::per_second(limits.frames_per_connection_per_second, limits.frames_per_connection_burst),
+            requests: Seats::new(REQUESTS_PER_ADDRESS),
             connections: Seats::new(node.max_connections),
             by_address: Seats::new(limits.connections_per_address),
             by_visitor: Seats::new(limits.connections_per_visitor),
             hasher: RandomState::new(),
             clock,
         }
+    }
+
+    /// A TCP connection has come that is not a WebSocket yet. `None`: the address holds too many such connections, and
+    /// would keep others from being heard at all.
+    pub fn arrive(&self, address: Address) -> Option<Seat<Address>> {
+        self.requests.take(address)
     }
 
     /// A client wants to connect. The address's own limits come first, so that one that asks too much takes no share of

@@ -35,7 +35,7 @@ section! {
         /// until enough of them have been idle.
         max_tracked: usize = count(200_000, 1_000..=10_000_000);
         /// Events of one conversation. A full one can only be closed.
-        events_per_conversation: u32 = count(10_000, 10..=1_000_000);
+        events_per_conversation: u32 = count(10_000, 20..=1_000_000);
         /// Conversations that a visitor may begin per day (UTC).
         conversations_per_visitor_per_day: u32 = count(20, 1..=10_000);
         /// Bytes waiting to be written to one connection. More, and the reader counts as slow.

@@ -128,7 +128,8 @@ pub fn close(state: &State) -> Decision {
     }
 }
 
-/// A rating; the newest counts, the same score twice is one.
+/// A rating; the newest counts, the same one twice is one. Ratings may use half of what is kept for endings, so that a
+/// full conversation can be rated and still be closed.
 pub fn rate(state: &State, policy: &Policy, score: u32, comment: &Arc<str>) -> Decision {
     let Some(valid) = u8::try_from(score).ok().filter(|s| (1..=5).contains(s)) else {
         return Decision::Refuse(Refusal::InvalidScore);
@@ -137,8 +138,10 @@ pub fn rate(state: &State, policy: &Policy, score: u32, comment: &Arc<str>) -> D
         return Decision::Refuse(Refusal::TextTooLong { max: policy.max_text_bytes });
     }
     match state.rating() {
-        Some((seq, last)) if last == valid && comment.is_empty() => Decision::Done(seq),
-        _ if state.head() >= policy.max_events => Decision::Refuse(Refusal::Full),
+        Some(last) if last.score == valid && (comment.is_empty() || last.comment == fingerprint(comment)) => {
+            Decision::Done(last.seq)
+        }
+        _ if state.head().saturating_add(RESERVED_EVENTS / 2) >= policy.max_events => Decision::Refuse(Refusal::Full),
         _ => Decision::Append(Body::Rated { score: valid, comment: Arc::clone(comment) }),
     }
 }
@@ -189,4 +192,42 @@ pub fn assign(state: &State, to: Assignee) -> Decision {
 
 fn is_full(state: &State, policy: &Policy) -> bool {
     state.head().saturating_add(RESERVED_EVENTS) >= policy.max_events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+
+    /// A state after these bodies.
+    fn after(bodies: Vec<Body>) -> State {
+        let mut state = State::default();
+        for (seq, body) in (1..).zip(bodies) {
+            state.apply(&Event { seq, at: 0, body }).unwrap();
+        }
+        state
+    }
+
+    fn rated(score: u8, comment: &str) -> Body {
+        Body::Rated { score, comment: comment.into() }
+    }
+
+    #[test]
+    fn the_same_rating_twice_is_one() {
+        let state = after(vec![rated(5, "good")]);
+        let again = |score, comment: &str| rate(&state, &Policy::default(), score, &comment.into());
+        assert_eq!(again(5, "good"), Decision::Done(1));
+        assert_eq!(again(5, ""), Decision::Done(1));
+        assert_eq!(again(5, "very good"), Decision::Append(rated(5, "very good")));
+        assert_eq!(again(4, "good"), Decision::Append(rated(4, "good")));
+    }
+
+    #[test]
+    fn ratings_leave_room_for_an_ending() {
+        let policy = Policy { max_events: 20, ..Policy::default() };
+        let ratings = (1..=12).map(|n: u8| rated(1 + n % 5, "x")).collect();
+        let state = after(ratings);
+        assert_eq!(rate(&state, &policy, 1, &"more".into()), Decision::Refuse(Refusal::Full));
+        assert!(matches!(close(&state), Decision::Append(Body::Closed { .. })));
+    }
 }

@@ -39,6 +39,6 @@ pub use event::{AnswerEnd, Assignee, Audience, Body, ClosedBy, Event, HandoverRe
 pub use id::{ConversationId, InvalidId, MAX_PART_BYTES, MessageId, Millis, Seq, is_part};
 pub use live::{CommandKey, Live, Notice, Output, Reply};
 pub use policy::{MAX_RETRY_WAIT, Policy, RESERVED_EVENTS};
-pub use state::{Owner, Rule, Sent, State, Violation, fingerprint};
+pub use state::{Owner, Rating, Rule, Sent, State, Violation, fingerprint};
 pub use turn::{Invocation, Outcome, TurnText};
 pub use window::{Line, Role, Window};

@@ -30,7 +30,7 @@ pub struct State {
     handover: Seq,
     handover_at: Millis,
     closed: Seq,
-    rating: Option<(Seq, u8)>,
+    rating: Option<Rating>,
     messages: HashMap<MessageId, Sent>,
 }
 
@@ -41,6 +41,17 @@ pub struct Sent {
     pub seq: Seq,
     /// A fingerprint of its text (see [`fingerprint`]): a repeated id must repeat the text.
     pub fingerprint: u64,
+}
+
+/// A visitor's rating as it stands in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rating {
+    /// Its seq.
+    pub seq: Seq,
+    /// 1 to 5.
+    pub score: u8,
+    /// A fingerprint of its comment (see [`fingerprint`]).
+    pub comment: u64,
 }
 
 /// An event that no correct writer can have appended.
@@ -125,7 +136,9 @@ impl State {
                 self.owner = Owner::Closed;
                 self.closed = event.seq;
             }
-            Body::Rated { score, .. } => self.rating = Some((event.seq, *score)),
+            Body::Rated { score, comment } => {
+                self.rating = Some(Rating { seq: event.seq, score: *score, comment: fingerprint(comment) });
+            }
             Body::AgentMessage { id, text, .. } => {
                 self.messages.insert(*id, Sent { seq: event.seq, fingerprint: fingerprint(text) });
             }
@@ -216,8 +229,8 @@ impl State {
         self.closed
     }
 
-    /// The newest rating and its seq.
-    pub fn rating(&self) -> Option<(Seq, u8)> {
+    /// The newest rating.
+    pub fn rating(&self) -> Option<Rating> {
         self.rating
     }
 

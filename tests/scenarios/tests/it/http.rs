@@ -3,7 +3,7 @@
 use protocol::Subprotocol;
 use scenarios::{Handshake, Setup, TestNode, Wire, hello};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// The response to these bytes, to the end of the connection.
 async fn response(node: &TestNode, request: &str) -> String {
@@ -72,4 +72,25 @@ async fn only_a_trusted_proxy_says_where_a_client_comes_from() {
         !is_taken(&behind_proxy, "192.0.2.9, 203.0.113.2").await,
         "what stands before the proxy's word is invented"
     );
+}
+
+#[tokio::test]
+async fn an_address_that_says_nothing_keeps_nobody_else_from_being_heard() {
+    let node = Setup::new().start().await;
+    let from = |address: &str| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(address.parse().unwrap()).unwrap();
+        socket.connect(node.address())
+    };
+    let mut silent = vec![];
+    // As many as one address may keep open without a whole request, and one more.
+    for _ in 0..257 {
+        silent.push(from("127.0.0.2:0").await.unwrap());
+    }
+
+    let last = silent.last_mut().unwrap();
+    let closed = scenarios::soon("the end of what is too many", last.read(&mut [0; 8])).await;
+    assert!(!matches!(closed, Ok(1..)), "nothing was asked, so nothing is answered");
+    Wire::welcomed(node.address(), hello()).await;
+    drop(silent);
 }
