@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use config::{Config, EXIT_CODE_BAD_CONFIG};
 
 fn main() -> ExitCode {
+    if let Some(argument) = std::env::args().nth(1) {
+        return failed(&UnknownArgument(argument), EXIT_CODE_BAD_CONFIG);
+    }
     let config = match Config::load(None, config::environment()) {
         Ok(config) => config,
         Err(error) => return failed(&error, EXIT_CODE_BAD_CONFIG),
@@ -21,6 +24,14 @@ fn main() -> ExitCode {
         Err(error) => failed(&error, error.exit_code()),
     }
 }
+
+/// An argument, of which there are none.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0:?} is not understood: this program takes no arguments; it reads frontdesk.toml in the working directory, or the \
+     file that FRONTDESK_CONFIG names"
+)]
+struct UnknownArgument(String);
 
 #[allow(clippy::print_stderr)] // Log lines may not be set up yet, and a person waits for the reason.
 fn failed(error: &dyn std::error::Error, code: u8) -> ExitCode {

@@ -11,10 +11,11 @@ const INTRODUCTION: &str = "\
 
 This page is made from the declarations in `crates/config`; a test keeps the two in step.
 
-One file, `frontdesk.toml`, configures every program. A program reads the file it is given, else the one that
-`FRONTDESK_CONFIG` names, else `frontdesk.toml` in the working directory if it is there. Relative paths start at the
-working directory. A key that is unknown, of the wrong type or impossible stops the program at once: it names the key, the
-value and the reason, and exits with code 64. Secrets are never printed.
+One file, `frontdesk.toml`, configures every program. A program reads the file that `FRONTDESK_CONFIG` names, else
+`frontdesk.toml` in the working directory if it is there. `local-dev` brings a configuration of its own with the demo shop,
+and reads another only if `--config` or `FRONTDESK_CONFIG` names it. Relative paths start at the working directory. A key
+that is unknown, of the wrong type or impossible stops the program at once: it names the key, the value and the reason, and
+exits with code 64. Secrets are never printed.
 
 Every key can be overridden by an environment variable: `FRONTDESK_`, then the key's path in upper case, with `_` in place
 of `.` and `-`. So `FRONTDESK_NODE_LISTEN=0.0.0.0:7001` sets `node.listen`, and

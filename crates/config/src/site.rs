@@ -30,7 +30,8 @@ section! {
         theme: Theme = table();
         /// What the assistant is told about its work, at most 16 KiB.
         instructions: String = text("");
-        /// A folder of texts that the assistant answers from.
+        /// A folder of texts that the scripted model answers from. Other models do not get them yet: tell them what they
+        /// must know in `instructions`.
         knowledge: Option<PathBuf> = unset();
         /// How the site's own back end says who a visitor is.
         identity: Identity = table();
