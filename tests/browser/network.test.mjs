@@ -108,10 +108,10 @@ scene("messages sent while the node is killed arrive once, in order", async (t) 
 scene("a message that a hanging node never acknowledged is stored once after the node's death", async (t) => {
   const { visitor, chat } = await set.conversation(t);
   const thaw = await set.frontdesk.freeze_node();
+  t.after(thaw);
   await chat.send("One");
   await until("the message on its way", () => states(chat), ["pending"]);
   const back = await set.frontdesk.kill_node();
-  thaw();
   await back();
   await all_arrive(visitor, chat, ["One"]);
 });

@@ -1,7 +1,7 @@
 // Frontdesk as a person runs it: `local-dev` with node, functions and demo shop, on free ports.
 
 import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "./until.mjs";
@@ -80,7 +80,16 @@ export class Frontdesk {
   async freeze_node() {
     const { pid } = (await this.status()).node;
     process.kill(pid, "SIGSTOP");
-    return () => process.kill(pid, "SIGCONT");
+    // The signal is on its way to every thread; until the last one stands, the node may still answer.
+    await until("a node that stands still", () => thread_states(pid), (states) => states.every((state) => state === "T"));
+    return () => {
+      try {
+        process.kill(pid, "SIGCONT");
+      } catch (error) {
+        // It was killed meanwhile, which a process that stands still cannot prevent.
+        if (/** @type {NodeJS.ErrnoException} */ (error).code !== "ESRCH") throw error;
+      }
+    };
   }
 
   /** `kill -9` of the function's process that answers now. */
@@ -95,6 +104,14 @@ export class Frontdesk {
     await this.#ended;
     await rm(this.#data, { recursive: true, force: true });
   }
+}
+
+/** @param {number} pid the state letters of proc(5), one for each thread */
+async function thread_states(pid) {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const stats = await Promise.all(threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, "utf8")));
+  // The name before the state is in brackets, and may hold anything.
+  return stats.map((stat) => stat.slice(stat.lastIndexOf(")") + 2)[0]);
 }
 
 /** The environment without what would configure Frontdesk otherwise; a node that is told to stop waits for nobody. */
