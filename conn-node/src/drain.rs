@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use conversation::Millis;
-use store::SetDue;
+use store::{Fence, SetDue};
 
 use crate::clock;
 use crate::node::Node;
@@ -85,7 +85,7 @@ async fn hand_over(node: &Node) {
             continue;
         }
         let head = held.look(|live| live.state().head());
-        let due = SetDue { conversation: held.id(), head, due: Some(clock::now()) };
+        let due = SetDue { conversation: held.id(), head, due: Some(clock::now()), fence: Fence::Unclaimed };
         match node.store.set_due(due).await {
             // After a conflict the newer event has set a mark of its own.
             Ok(_) => tracing::info!(conversation = %held.id(), "handed to a due time"),

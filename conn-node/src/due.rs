@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conversation::Millis;
+use store::ClaimDue;
 
 use crate::clock;
 use crate::node::Node;
@@ -37,7 +38,7 @@ pub(crate) async fn control(node: Arc<Node>) {
 async fn claim(node: &Arc<Node>) -> usize {
     let now = clock::now();
     let until = now + node.config.turn.deadline_ms + CLAIM_GRACE_MS;
-    let claimed = match node.store.claim_due(now, until, BATCH).await {
+    let claimed = match node.store.claim_due(ClaimDue { now, until, limit: BATCH, claim: rand::random() }).await {
         Ok(claimed) => claimed,
         Err(error) => {
             node.metrics.store_errors.with("claim_due").inc();

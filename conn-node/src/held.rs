@@ -16,7 +16,7 @@ use conversation::{
     Audience, Command, CommandKey, ConversationId, Event, Live, Millis, Outcome, Output, Piece, Policy, Position,
     Reply, Seq,
 };
-use store::{Append, Appended};
+use store::{Append, Appended, Fence};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
@@ -246,14 +246,14 @@ impl Held {
 
     async fn append(self: Arc<Self>, node: Arc<Node>, event: Arc<Event>, due: Option<Millis>) {
         let started = Instant::now();
-        let appended = node.store.append_at(Append { conversation: &self.id, event: &event, due }).await;
+        let appended = node.store.append_at(Append { conversation: &self.id, event: &event, due, fence: Fence::Open, previous_at: 0 }).await;
         node.metrics.append.observe(started.elapsed().as_secs_f64() * 1_000.0);
         match appended {
             Ok(Appended::Stored) => {
                 node.count(&event);
                 self.handle(&node, |live, now| live.handle_appended(now));
             }
-            Ok(Appended::Conflict) => self.handle(&node, |live, now| live.handle_conflict(now)),
+            Ok(Appended::Conflict | Appended::Fenced) => self.handle(&node, |live, now| live.handle_conflict(now)),
             Err(error) => {
                 node.metrics.store_errors.with("append").inc();
                 tracing::error!(conversation = %self.id, seq = event.seq, %error, "append failed");

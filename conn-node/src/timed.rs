@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use conversation::{ConversationId, Event, Millis, Seq};
 use store::{
-    Answer, Append, Appended, Delete, Deleted, Key, List, Listed, Put, PutOutcome, Record, Reserve, SetDue, Store,
+    Answer, Append, Appended, ClaimDue, Delete, Deleted, Key, List, Listed, Put, PutOutcome, Record, Reserve, SetDue, Store,
     StoreError,
 };
 
@@ -51,8 +51,12 @@ impl Store for TimedStore {
         self.time("read a log", self.store.read(conversation, after, limit))
     }
 
-    fn claim_due(&self, now: Millis, until: Millis, limit: usize) -> Answer<'_, Vec<ConversationId>> {
-        self.time("claim what is due", self.store.claim_due(now, until, limit))
+    fn claim_due(&self, claim: ClaimDue) -> Answer<'_, Vec<ConversationId>> {
+        self.time("claim what is due", self.store.claim_due(claim))
+    }
+
+    fn forget<'a>(&'a self, conversation: &'a ConversationId, now: Millis) -> Answer<'a, ()> {
+        self.time("forget a conversation", self.store.forget(conversation, now))
     }
 
     fn get<'a>(&'a self, key: &'a Key, now: Millis) -> Answer<'a, Option<Record>> {

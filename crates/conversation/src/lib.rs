@@ -17,6 +17,7 @@ macro_rules! broken {
     }};
 }
 
+mod claim;
 mod cursor;
 pub mod decide;
 mod delivery;
@@ -31,6 +32,7 @@ mod state;
 mod turn;
 mod window;
 
+pub use claim::{Claim, Fence};
 pub use cursor::{Cursor, Offered, Resume, resume};
 pub use decide::{Command, Refusal};
 pub use delivery::{Piece, Position};

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use conversation::{Body, ConversationId, Event, MessageId, Seq};
 use store::embedded::{EmbeddedStore, Options};
-use store::{Append, Appended, Store};
+use store::{Append, Appended, Fence, Store};
 use tokio::task::JoinSet;
 
 /// The text of an ordinary message, in bytes.
@@ -84,7 +84,9 @@ async fn write(store: Arc<EmbeddedStore>, conversation: ConversationId, end: Ins
         if started >= end {
             break;
         }
-        let append = Append { conversation: &conversation, event: &event(seq, &text), due: Some(seq.into()) };
+        let event = event(seq, &text);
+        let (due, previous_at) = (Some(seq.into()), if seq == 1 { 0 } else { event.at });
+        let append = Append { conversation: &conversation, event: &event, due, fence: Fence::Open, previous_at };
         if store.append_at(append).await? != Appended::Stored {
             bail!("{conversation} has one writer, and yet event {seq} was taken");
         }

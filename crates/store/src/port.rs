@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use conversation::{ConversationId, Event, Millis, Seq};
+use conversation::{Claim, ConversationId, Event, Fence, Millis, Seq};
 
 use crate::{Index, Key, StoreError};
 
@@ -40,10 +40,12 @@ pub const MAX_CLOCK_SKEW_MS: u64 = 60_000;
 ///
 /// Callers may hold it as `Arc<dyn Store>`; every operation may run at the same time as every other.
 pub trait Store: Send + Sync + 'static {
-    /// Appends one event to a log and, in the same atomic write, places the conversation in the due index.
+    /// Appends one event to a log and, in the same atomic write, places the conversation in the due index and ends the
+    /// claim on it, if there is one.
     ///
     /// It is stored only if its seq is one past the head. A seq that is taken, or that would leave a hole, is a
-    /// [`Appended::Conflict`], and nothing changes, the due index neither.
+    /// [`Appended::Conflict`]; one that its [`Append::fence`] keeps out is [`Appended::Fenced`]. In both cases nothing
+    /// changes, the due index neither.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`] beyond [`MAX_EVENT_BYTES`]; those every operation has.
@@ -52,7 +54,8 @@ pub trait Store: Send + Sync + 'static {
     /// Moves a conversation in the due index without appending, if its log still ends at [`SetDue::head`].
     ///
     /// For a node that drains (its running turns become due at once) and for a claim that finds nothing to do. It is
-    /// ordered with appends: a newer event's place is never overwritten by an older writer.
+    /// ordered with appends: a newer event's place is never overwritten by an older writer. It ends the claim on the
+    /// conversation, if there is one.
     fn set_due<'a>(&'a self, due: SetDue<'a>) -> Answer<'a, Appended>;
 
     /// The seq of the newest event; 0: nothing is stored. Costs one look-up, however long the log is.
@@ -67,12 +70,23 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Damaged`] when a stored event cannot be read.
     fn read<'a>(&'a self, conversation: &'a ConversationId, after: Seq, limit: usize) -> Answer<'a, Vec<Event>>;
 
-    /// Takes up to `limit` conversations whose due time is at or before `now`, the most overdue first, and moves each to
-    /// `until` in the same step, so that no other caller gets it before then.
+    /// Takes up to [`ClaimDue::limit`] conversations whose due time is at or before [`ClaimDue::now`], the most overdue
+    /// first, and moves each to [`ClaimDue::until`] in the same step, so that no other caller gets it before then.
     ///
-    /// `until` is after `now`. Whoever claims and dies is followed by the next claimer at `until`. It may return fewer
-    /// than are due; ask again until it returns none.
-    fn claim_due(&self, now: Millis, until: Millis, limit: usize) -> Answer<'_, Vec<ConversationId>>;
+    /// Whoever claims and dies is followed by the next claimer at `until`. It may return fewer than are due; ask again until
+    /// it returns none. What a claim keeps others from doing is said at [`Fence`].
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] if `until` is not after `now`; those every operation has.
+    fn claim_due(&self, claim: ClaimDue) -> Answer<'_, Vec<ConversationId>>;
+
+    /// Removes a log with all its events, its place in the due index and the claim on it. One that does not exist is
+    /// removed already.
+    ///
+    /// Nobody who still knows the removed events can append after them: for at least a day from `now` such an append is a
+    /// [`Appended::Conflict`]. Whether a new log may begin at seq 1 before that day is over differs from store to store, so
+    /// a conversation that was forgotten must not be used again; its visitor's next one has another number.
+    fn forget<'a>(&'a self, conversation: &'a ConversationId, now: Millis) -> Answer<'a, ()>;
 
     /// The record at `key`, unless it expired at or before `now`.
     fn get<'a>(&'a self, key: &'a Key, now: Millis) -> Answer<'a, Option<Record>>;
@@ -99,7 +113,8 @@ pub trait Store: Send + Sync + 'static {
     /// when it restarts; it is then full.
     fn reserve<'a>(&'a self, reserve: Reserve<'a>) -> Answer<'a, u64>;
 
-    /// Whether the store would take a write now, as far as it knows without trying. For readiness probes.
+    /// Whether the store can be reached and would take a write now, as far as it knows without writing. For readiness
+    /// probes; a store elsewhere is asked, so it may take as long as any operation.
     fn ready(&self) -> Answer<'_, ()>;
 }
 
@@ -112,6 +127,24 @@ pub struct Append<'a> {
     pub event: &'a Event,
     /// When the conversation needs attention once this event is stored. `None`: it leaves the due index.
     pub due: Option<Millis>,
+    /// Whose claim keeps it out.
+    pub fence: Fence,
+    /// The `at` of the event before it; 0 for the first. A store that can lose what it has acknowledged compares it with the
+    /// event that it has there, and answers [`Appended::Conflict`] if it is another one.
+    pub previous_at: Millis,
+}
+
+/// What to take out of the due index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimDue {
+    /// The time.
+    pub now: Millis,
+    /// When what is claimed is due again. After `now`.
+    pub until: Millis,
+    /// The most conversations to claim.
+    pub limit: usize,
+    /// The claim's name. Replaces the claim that was there.
+    pub claim: Claim,
 }
 
 /// A new place in the due index.
@@ -123,6 +156,8 @@ pub struct SetDue<'a> {
     pub head: Seq,
     /// The new due time. `None`: it leaves the index.
     pub due: Option<Millis>,
+    /// Whose claim keeps it out.
+    pub fence: Fence,
 }
 
 /// What became of an [`Append`] or a [`SetDue`].
@@ -133,6 +168,8 @@ pub enum Appended {
     Stored,
     /// The log has another head than the caller thought. Nothing changed: read, fold and decide again.
     Conflict,
+    /// The seq is free, but another claim stands (see [`Fence`]). Nothing changed: it is the claimer's business now.
+    Fenced,
 }
 
 /// Tells one state of a record from every other one.

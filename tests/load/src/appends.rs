@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use conversation::{Body, ConversationId, Event, MessageId};
 use store::embedded::{EmbeddedStore, Options as StoreOptions};
-use store::{Append, Appended, Store};
+use store::{Append, Appended, Fence, Store};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -71,7 +71,9 @@ async fn append(store: Arc<dyn Store>, writer: usize, until: Instant) -> anyhow:
         let id = MessageId((((writer as u128) << 64) | u128::from(seq)).to_le_bytes());
         let event = Event { seq, at: 1_790_000_000_000, body: Body::VisitorMessage { id, text: TEXT.into() } };
         let due = Some(1_790_000_030_000);
-        let appended = store.append_at(Append { conversation: &conversation, event: &event, due }).await?;
+        let previous_at = if seq == 1 { 0 } else { event.at };
+        let append = Append { conversation: &conversation, event: &event, due, fence: Fence::Open, previous_at };
+        let appended = store.append_at(append).await?;
         ensure!(appended == Appended::Stored, "an append at a free seq was refused");
         samples.push(began.elapsed());
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use conversation::{AnswerEnd, Body, ConversationId, Event, MessageId, State};
-use store::{Append, Appended, Store};
+use store::{Append, Appended, Fence, Store};
 
 /// The conversation with this number of a visitor of `shop`.
 pub fn conversation_of(visitor: &str, ordinal: u32) -> ConversationId {
@@ -29,7 +29,7 @@ pub async fn append(store: &dyn Store, id: &ConversationId, bodies: impl IntoIte
     for body in bodies {
         seq += 1;
         let event = Event { seq, at: 1_700_000_000_000, body };
-        let appended = store.append_at(Append { conversation: id, event: &event, due: None }).await.unwrap();
+        let appended = store.append_at(Append { conversation: id, event: &event, due: None, fence: Fence::Open, previous_at: 0 }).await.unwrap();
         assert_eq!(appended, Appended::Stored);
     }
 }

@@ -1,16 +1,21 @@
 use conversation::{ConversationId, Millis};
 use tokio::task::JoinSet;
 
-use super::{Fixture, T0, append, conversation, event, say};
-use crate::{Appended, SetDue, Store, StoreError};
+use super::{Fixture, T0, append, claim_of, conversation, event, say};
+use crate::{Appended, ClaimDue, Fence, SetDue, Store, StoreError};
+
+/// A claim that nothing refers to.
+fn at(now: Millis, until: Millis, limit: usize) -> ClaimDue {
+    ClaimDue { now, until, limit, claim: claim_of(1) }
+}
 
 /// Everything due at `now`, claimed for a minute.
 async fn claim(store: &dyn Store, now: Millis) -> Vec<ConversationId> {
-    store.claim_due(now, now + 60_000, 100).await.unwrap()
+    store.claim_due(at(now, now + 60_000, 100)).await.unwrap()
 }
 
 async fn set_due(store: &dyn Store, ordinal: u32, head: u32, due: Option<Millis>) -> Appended {
-    store.set_due(SetDue { conversation: &conversation(ordinal), head, due }).await.unwrap()
+    store.set_due(SetDue { conversation: &conversation(ordinal), head, due, fence: Fence::Open }).await.unwrap()
 }
 
 pub async fn a_conversation_is_due_as_its_newest_event_says(fixture: &mut impl Fixture) {
@@ -59,21 +64,21 @@ pub async fn the_most_overdue_is_claimed_first(fixture: &mut impl Fixture) {
     for (ordinal, due) in [(1, 30), (2, 10), (3, 20), (4, 40)] {
         say(&*store, &conversation(ordinal), "asks", Some(T0 + due)).await;
     }
-    let first = store.claim_due(T0 + 30, T0 + 1_000, 2).await;
+    let first = store.claim_due(at(T0 + 30, T0 + 1_000, 2)).await;
     assert_eq!(first, Ok(vec![conversation(2), conversation(3)]));
-    let rest = store.claim_due(T0 + 30, T0 + 1_000, 2).await;
+    let rest = store.claim_due(at(T0 + 30, T0 + 1_000, 2)).await;
     assert_eq!(rest, Ok(vec![conversation(1)]));
-    assert_eq!(store.claim_due(T0 + 30, T0 + 1_000, 0).await, Ok(vec![]));
+    assert_eq!(store.claim_due(at(T0 + 30, T0 + 1_000, 0)).await, Ok(vec![]));
 }
 
 pub async fn what_is_claimed_is_due_again_at_the_end_of_the_claim(fixture: &mut impl Fixture) {
     let store = fixture.store();
     say(&*store, &conversation(1), "asks", Some(T0)).await;
-    assert_eq!(store.claim_due(T0, T0 + 100, 10).await, Ok(vec![conversation(1)]));
-    assert_eq!(store.claim_due(T0 + 99, T0 + 200, 10).await, Ok(vec![]));
-    assert_eq!(store.claim_due(T0 + 100, T0 + 200, 10).await, Ok(vec![conversation(1)]));
+    assert_eq!(store.claim_due(at(T0, T0 + 100, 10)).await, Ok(vec![conversation(1)]));
+    assert_eq!(store.claim_due(at(T0 + 99, T0 + 200, 10)).await, Ok(vec![]));
+    assert_eq!(store.claim_due(at(T0 + 100, T0 + 200, 10)).await, Ok(vec![conversation(1)]));
     say(&*store, &conversation(1), "is answered", None).await;
-    assert_eq!(store.claim_due(T0 + 300, T0 + 400, 10).await, Ok(vec![]));
+    assert_eq!(store.claim_due(at(T0 + 300, T0 + 400, 10)).await, Ok(vec![]));
 }
 
 pub async fn each_due_conversation_is_claimed_by_one_of_16(fixture: &mut impl Fixture) {
@@ -86,7 +91,7 @@ pub async fn each_due_conversation_is_claimed_by_one_of_16(fixture: &mut impl Fi
         claimers.spawn(async move {
             let mut claimed = Vec::new();
             loop {
-                let some = store.claim_due(T0 + 100, T0 + 1_000, 7).await.unwrap();
+                let some = store.claim_due(at(T0 + 100, T0 + 1_000, 7)).await.unwrap();
                 if some.is_empty() {
                     return claimed;
                 }
@@ -102,7 +107,7 @@ pub async fn each_due_conversation_is_claimed_by_one_of_16(fixture: &mut impl Fi
 pub async fn a_claim_into_the_past_is_refused(fixture: &mut impl Fixture) {
     let store = fixture.store();
     say(&*store, &conversation(1), "asks", Some(T0)).await;
-    let answer = store.claim_due(T0, T0, 10).await;
+    let answer = store.claim_due(at(T0, T0, 10)).await;
     assert!(matches!(answer, Err(StoreError::Invalid { .. })), "{answer:?}");
     assert_eq!(claim(&*store, T0).await, [conversation(1)]);
 }
@@ -110,7 +115,7 @@ pub async fn a_claim_into_the_past_is_refused(fixture: &mut impl Fixture) {
 pub async fn due_times_survive_reopening(fixture: &mut impl Fixture) {
     say(&*fixture.store(), &conversation(1), "asks", Some(T0)).await;
     say(&*fixture.store(), &conversation(2), "asks", Some(T0 + 5)).await;
-    assert_eq!(fixture.store().claim_due(T0, T0 + 100, 10).await, Ok(vec![conversation(1)]));
+    assert_eq!(fixture.store().claim_due(at(T0, T0 + 100, 10)).await, Ok(vec![conversation(1)]));
     if fixture.reopen().await {
         assert_eq!(claim(&*fixture.store(), T0 + 99).await, [conversation(2)]);
         assert_eq!(claim(&*fixture.store(), T0 + 100).await, [conversation(1)]);

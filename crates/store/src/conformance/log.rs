@@ -4,8 +4,8 @@ use std::sync::Arc;
 use conversation::{AnswerEnd, Assignee, Body, ClosedBy, ConversationId, Event, HandoverReason, MessageId, Seq};
 use tokio::task::JoinSet;
 
-use super::{Fixture, append, conversation, event, log, say};
-use crate::{Append, Appended, MAX_EVENT_BYTES, MAX_READ_BYTES, Store, StoreError};
+use super::{Fixture, append, append_open, conversation, event, log, say};
+use crate::{Appended, MAX_EVENT_BYTES, MAX_READ_BYTES, Store, StoreError};
 
 pub async fn a_new_log_is_empty(fixture: &mut impl Fixture) {
     let store = fixture.store();
@@ -99,7 +99,7 @@ pub async fn a_page_is_bounded_by_bytes_and_never_the_end_by_mistake(fixture: &m
 pub async fn an_event_that_is_too_large_is_refused(fixture: &mut impl Fixture) {
     let store = fixture.store();
     let large = event(1, &"x".repeat(MAX_EVENT_BYTES + 1));
-    let answer = store.append_at(Append { conversation: &conversation(1), event: &large, due: None }).await;
+    let answer = store.append_at(append_open(&conversation(1), &large, None)).await;
     assert!(matches!(answer, Err(StoreError::TooLarge { limit: MAX_EVENT_BYTES, .. })), "{answer:?}");
     assert_eq!(store.head(&conversation(1)).await, Ok(0));
 }

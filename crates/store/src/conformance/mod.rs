@@ -11,7 +11,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod budget;
+mod claims;
 mod due;
+mod forget;
 mod log;
 mod records;
 
@@ -22,11 +24,13 @@ use bytes::Bytes;
 use conversation::{Body, ConversationId, Event, MessageId, Millis, Seq};
 
 pub use budget::*;
+pub use claims::*;
+pub use forget::*;
 pub use due::*;
 pub use log::*;
 pub use records::*;
 
-use crate::{Append, Appended, BoxFuture, Key, Put, PutOutcome, Store, Version};
+use crate::{Append, Appended, BoxFuture, Claim, Fence, Key, Put, PutOutcome, Store, Version};
 
 /// A store for one case, empty when the case begins.
 pub trait Fixture: Send + Sync {
@@ -61,6 +65,18 @@ macro_rules! store_conformance {
             each_due_conversation_is_claimed_by_one_of_16
             a_claim_into_the_past_is_refused
             due_times_survive_reopening
+            a_claimer_that_woke_after_its_claim_cannot_append
+            a_claim_keeps_out_who_never_claimed_and_no_visitor
+            a_claim_keeps_out_who_would_move_the_due_time
+            a_claim_ends_with_the_next_event
+            a_claim_ends_when_the_due_time_is_moved
+            a_claim_survives_reopening
+            of_a_taken_seq_and_a_claim_the_seq_is_told
+            of_32_claimers_who_append_the_last_one_wins
+            what_is_forgotten_is_gone
+            who_still_knows_a_forgotten_log_cannot_append_to_it
+            what_was_never_there_is_forgotten_too
+            forgetting_one_leaves_the_others
             a_record_is_what_was_put_last
             a_record_is_made_once
             a_stale_version_is_a_conflict
@@ -115,8 +131,18 @@ fn event(seq: Seq, text: &str) -> Event {
     Event { seq, at: T0 + Millis::from(seq), body: Body::VisitorMessage { id, text: text.into() } }
 }
 
+/// The append of an event made by [`event`], whom no claim keeps out.
+fn append_open<'a>(conversation: &'a ConversationId, event: &'a Event, due: Option<Millis>) -> Append<'a> {
+    let previous_at = if event.seq == 1 { 0 } else { T0 + Millis::from(event.seq) - 1 };
+    Append { conversation, event, due, fence: Fence::Open, previous_at }
+}
+
+fn claim_of(number: u64) -> Claim {
+    Claim::new(number).unwrap()
+}
+
 async fn append(store: &dyn Store, conversation: &ConversationId, event: &Event, due: Option<Millis>) -> Appended {
-    store.append_at(Append { conversation, event, due }).await.unwrap()
+    store.append_at(append_open(conversation, event, due)).await.unwrap()
 }
 
 /// Appends `text` after the head.

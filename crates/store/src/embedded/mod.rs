@@ -25,13 +25,13 @@ pub use open::{DATA_FILE, LOCK_FILE, OpenError};
 
 use crate::port::Answer;
 use crate::{
-    Append, Appended, Delete, Deleted, Key, List, Listed, MAX_EVENT_BYTES, MAX_LIMIT, MAX_READ_BYTES, MAX_VALUE_BYTES,
+    Append, Appended, ClaimDue, Delete, Deleted, Key, List, Listed, MAX_EVENT_BYTES, MAX_LIMIT, MAX_READ_BYTES, MAX_VALUE_BYTES,
     Put, PutOutcome, Record, Reserve, SetDue, Store, StoreError,
 };
 use budget::Budget;
 use engine::Engine;
 use medium::MemoryMedium;
-use tables::{Found, NewEvent, NewRecord, Span};
+use tables::{Found, NewDue, NewEvent, NewRecord, Span};
 use writer::{Task, Writer, stopped};
 
 /// How an [`EmbeddedStore`] uses memory and time.
@@ -140,13 +140,14 @@ impl EmbeddedStore {
     }
 
     fn append(&self, append: &Append<'_>) -> Result<Answer<'static, Appended>, StoreError> {
-        let Append { conversation, event, due } = append;
-        let (conversation, seq, due) = ((*conversation).clone(), event.seq, *due);
+        // Nothing that was acknowledged is ever lost here, so what the caller holds before the event is what is stored.
+        let Append { conversation, event, due, fence, previous_at: _ } = append;
+        let (conversation, seq, due, fence) = ((*conversation).clone(), event.seq, *due, *fence);
         let bytes = protocol::encode_event(event);
         within(bytes.len(), MAX_EVENT_BYTES, || format!("event {seq} of {conversation}"))?;
         let task = Task::Append(conversation.clone());
         Ok(self.writer.write(task, bytes.len() + conversation.as_str().len(), move |tables| {
-            tables.append(&NewEvent { conversation: conversation.as_str(), seq, bytes: &bytes, due })
+            tables.append(&NewEvent { conversation: conversation.as_str(), seq, bytes: &bytes, due, fence })
         }))
     }
 
@@ -166,7 +167,8 @@ impl EmbeddedStore {
         }))
     }
 
-    async fn claim(&self, now: Millis, until: Millis, limit: usize) -> Result<Vec<ConversationId>, StoreError> {
+    async fn claim(&self, claim: ClaimDue) -> Result<Vec<ConversationId>, StoreError> {
+        let ClaimDue { now, until, limit, .. } = claim;
         if until <= now {
             let reason = format!("the time it is claimed until, {until}, is not after now, {now}");
             return Err(StoreError::Invalid { what: Task::ClaimDue.to_string(), reason });
@@ -174,8 +176,8 @@ impl EmbeddedStore {
         if limit == 0 || !self.read(Task::ClaimDue, |transaction| tables::any_due(transaction, now))? {
             return Ok(Vec::new());
         }
-        let limit = limit.min(MAX_LIMIT);
-        let claimed = self.writer.write(Task::ClaimDue, 0, move |tables| tables.claim_due(now, until, limit)).await?;
+        let claim = ClaimDue { limit: limit.min(MAX_LIMIT), ..claim };
+        let claimed = self.writer.write(Task::ClaimDue, 0, move |tables| tables.claim_due(&claim)).await?;
         claimed.iter().map(|text| conversation_id(text)).collect()
     }
 }
@@ -187,10 +189,14 @@ impl Store for EmbeddedStore {
 
     fn set_due<'a>(&'a self, due: SetDue<'a>) -> Answer<'a, Appended> {
         Box::pin(async move {
-            let SetDue { conversation, head, due } = due;
+            let SetDue { conversation, head, due, fence } = due;
             let conversation = conversation.clone();
             let (task, bytes) = (Task::SetDue(conversation.clone()), conversation.as_str().len());
-            self.writer.write(task, bytes, move |tables| tables.set_due(conversation.as_str(), head, due)).await
+            self.writer
+                .write(task, bytes, move |tables| {
+                    tables.set_due(&NewDue { conversation: conversation.as_str(), head, due, fence })
+                })
+                .await
         })
     }
 
@@ -206,8 +212,16 @@ impl Store for EmbeddedStore {
         Box::pin(async move { self.read_log(conversation, after, limit) })
     }
 
-    fn claim_due(&self, now: Millis, until: Millis, limit: usize) -> Answer<'_, Vec<ConversationId>> {
-        Box::pin(self.claim(now, until, limit))
+    fn claim_due(&self, claim: ClaimDue) -> Answer<'_, Vec<ConversationId>> {
+        Box::pin(self.claim(claim))
+    }
+
+    fn forget<'a>(&'a self, conversation: &'a ConversationId, _now: Millis) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let conversation = conversation.clone();
+            let (task, bytes) = (Task::Forget(conversation.clone()), conversation.as_str().len());
+            self.writer.write(task, bytes, move |tables| tables.forget(conversation.as_str())).await
+        })
     }
 
     fn get<'a>(&'a self, key: &'a Key, now: Millis) -> Answer<'a, Option<Record>> {

@@ -1,10 +1,10 @@
 //! The tables of the data file, and each operation of the port as a change to them.
 
 use bytes::Bytes;
-use conversation::{Millis, Seq};
+use conversation::{Claim, Fence, Millis, Seq};
 use redb::{ReadTransaction, ReadableTable, StorageError, Table, TableDefinition, TableError, WriteTransaction};
 
-use crate::port::{Appended, Deleted, PutOutcome, Version};
+use crate::port::{Appended, ClaimDue, Deleted, PutOutcome, Version};
 
 /// Conversation, seq → the event's bytes.
 type EventsKey = (&'static str, Seq);
@@ -22,6 +22,8 @@ type ExpiryKey = (Millis, &'static str);
 pub(super) const EVENTS: TableDefinition<'_, EventsKey, &[u8]> = TableDefinition::new("events");
 pub(super) const CONVERSATIONS: TableDefinition<'_, &str, Place> = TableDefinition::new("conversations");
 pub(super) const DUE: TableDefinition<'_, DueKey, ()> = TableDefinition::new("due");
+/// Conversation → the claim on it. Only conversations that are claimed have one.
+pub(super) const CLAIMS: TableDefinition<'_, &str, u64> = TableDefinition::new("claims");
 pub(super) const RECORDS: TableDefinition<'_, &str, StoredRecord> = TableDefinition::new("records");
 pub(super) const LISTINGS: TableDefinition<'_, ListingKey, ()> = TableDefinition::new("listings");
 pub(super) const EXPIRIES: TableDefinition<'_, ExpiryKey, ()> = TableDefinition::new("expiries");
@@ -46,6 +48,15 @@ pub(super) struct NewEvent<'a> {
     pub(super) seq: Seq,
     pub(super) bytes: &'a [u8],
     pub(super) due: Option<Millis>,
+    pub(super) fence: Fence,
+}
+
+/// A new place in the due index, ready to store.
+pub(super) struct NewDue<'a> {
+    pub(super) conversation: &'a str,
+    pub(super) head: Seq,
+    pub(super) due: Option<Millis>,
+    pub(super) fence: Fence,
 }
 
 /// One put, ready to store.
@@ -63,6 +74,7 @@ pub(super) struct Tables<'t> {
     events: Table<'t, EventsKey, &'static [u8]>,
     conversations: Table<'t, &'static str, Place>,
     due: Table<'t, DueKey, ()>,
+    claims: Table<'t, &'static str, u64>,
     records: Table<'t, &'static str, StoredRecord>,
     listings: Table<'t, ListingKey, ()>,
     expiries: Table<'t, ExpiryKey, ()>,
@@ -77,6 +89,7 @@ impl<'t> Tables<'t> {
             events: transaction.open_table(EVENTS)?,
             conversations: transaction.open_table(CONVERSATIONS)?,
             due: transaction.open_table(DUE)?,
+            claims: transaction.open_table(CLAIMS)?,
             records: transaction.open_table(RECORDS)?,
             listings: transaction.open_table(LISTINGS)?,
             expiries: transaction.open_table(EXPIRIES)?,
@@ -95,35 +108,54 @@ impl<'t> Tables<'t> {
         if head.checked_add(1) != Some(new.seq) {
             return Ok(Appended::Conflict);
         }
+        if !new.fence.lets_through(self.claim(new.conversation)?) {
+            return Ok(Appended::Fenced);
+        }
+        self.claims.remove(new.conversation)?;
         self.events.insert((new.conversation, new.seq), new.bytes)?;
         self.move_to(new.conversation, new.seq, due, new.due.unwrap_or(NEVER))?;
         Ok(Appended::Stored)
     }
 
-    pub(super) fn set_due(
-        &mut self,
-        conversation: &str,
-        head: Seq,
-        due: Option<Millis>,
-    ) -> Result<Appended, StorageError> {
-        let (stored_head, old_due) = self.place(conversation)?;
-        if stored_head != head || head == 0 {
+    pub(super) fn set_due(&mut self, new: &NewDue<'_>) -> Result<Appended, StorageError> {
+        let (head, due) = self.place(new.conversation)?;
+        if head != new.head || head == 0 {
             return Ok(Appended::Conflict);
         }
-        self.move_to(conversation, head, old_due, due.unwrap_or(NEVER))?;
+        if !new.fence.lets_through(self.claim(new.conversation)?) {
+            return Ok(Appended::Fenced);
+        }
+        self.claims.remove(new.conversation)?;
+        self.move_to(new.conversation, head, due, new.due.unwrap_or(NEVER))?;
         Ok(Appended::Stored)
     }
 
-    pub(super) fn claim_due(&mut self, now: Millis, until: Millis, limit: usize) -> Result<Vec<String>, StorageError> {
+    pub(super) fn claim_due(&mut self, claim: &ClaimDue) -> Result<Vec<String>, StorageError> {
         let mut claimed = Vec::new();
-        for entry in self.due.range(..(now.saturating_add(1), ""))?.take(limit) {
+        for entry in self.due.range(..(claim.now.saturating_add(1), ""))?.take(claim.limit) {
             claimed.push(entry?.0.value().1.to_owned());
         }
         for conversation in &claimed {
             let (head, due) = self.place(conversation)?;
-            self.move_to(conversation, head, due, until)?;
+            self.move_to(conversation, head, due, claim.until)?;
+            self.claims.insert(conversation.as_str(), claim.claim.get())?;
         }
         Ok(claimed)
+    }
+
+    pub(super) fn forget(&mut self, conversation: &str) -> Result<(), StorageError> {
+        let (head, due) = self.place(conversation)?;
+        if due != NEVER {
+            self.due.remove((due, conversation))?;
+        }
+        self.claims.remove(conversation)?;
+        self.events.retain_in((conversation, 0)..=(conversation, Seq::MAX), |_, _| false)?;
+        self.changed |= self.conversations.remove(conversation)?.is_some() || head > 0;
+        Ok(())
+    }
+
+    fn claim(&self, conversation: &str) -> Result<Option<Claim>, StorageError> {
+        Ok(self.claims.get(conversation)?.and_then(|claim| Claim::new(claim.value())))
     }
 
     fn place(&self, conversation: &str) -> Result<Place, StorageError> {

@@ -31,6 +31,7 @@ pub(super) enum Task {
     Append(ConversationId),
     SetDue(ConversationId),
     ClaimDue,
+    Forget(ConversationId),
     Put(Key),
     Delete(Key),
 }
@@ -41,6 +42,7 @@ impl fmt::Display for Task {
             Self::Append(conversation) => write!(f, "append to {conversation}"),
             Self::SetDue(conversation) => write!(f, "set the due time of {conversation}"),
             Self::ClaimDue => f.write_str("claim what is due"),
+            Self::Forget(conversation) => write!(f, "forget {conversation}"),
             Self::Put(key) => write!(f, "put {key}"),
             Self::Delete(key) => write!(f, "delete {key}"),
         }

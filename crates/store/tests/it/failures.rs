@@ -55,7 +55,7 @@ impl Known {
             let event = event(seq, &format!("{seq}{}", "x".repeat(bytes)));
             match append(store, &self.conversation, &event).await {
                 Ok(Appended::Stored) => self.acknowledged.push(event),
-                Ok(Appended::Conflict) => panic!("{} has one writer", self.conversation),
+                Ok(Appended::Conflict | Appended::Fenced) => panic!("{} has one writer", self.conversation),
                 Err(error) => {
                     self.unknown = Some(event);
                     return (self, Err(error));

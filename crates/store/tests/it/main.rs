@@ -8,7 +8,7 @@ mod failures;
 mod files;
 
 use conversation::{Body, ConversationId, Event, MessageId, Seq};
-use store::{Append, Appended, Store, StoreError};
+use store::{Append, Appended, Fence, Store, StoreError};
 
 fn conversation(ordinal: u32) -> ConversationId {
     ConversationId::new("shop", "visitor", ordinal).unwrap()
@@ -20,7 +20,7 @@ fn event(seq: Seq, text: &str) -> Event {
 
 /// Appends one event that is due at its seq.
 async fn append(store: &dyn Store, conversation: &ConversationId, event: &Event) -> Result<Appended, StoreError> {
-    store.append_at(Append { conversation, event, due: Some(event.seq.into()) }).await
+    store.append_at(Append { conversation, event, due: Some(event.seq.into()), fence: Fence::Open, previous_at: 0 }).await
 }
 
 async fn log(store: &dyn Store, conversation: &ConversationId) -> Vec<Event> {
