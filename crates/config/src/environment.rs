@@ -102,7 +102,13 @@ fn resolve_inner(kind: &'static Kind, rest: &str, table: &Table) -> Option<(Vec<
             Some((vec![known.unwrap_or(tag)], kind))
         }
         Kind::BySite(keys) => resolve_site(keys, rest, table),
-        Kind::Text(_) | Kind::Secret | Kind::Integer | Kind::Switch | Kind::List(_) | Kind::Tables(_) => None,
+        Kind::Text(_)
+        | Kind::Secret
+        | Kind::Url(_)
+        | Kind::Integer
+        | Kind::Switch
+        | Kind::List(_)
+        | Kind::Tables(_) => None,
     }
 }
 
@@ -126,7 +132,7 @@ fn resolve_site(keys: &'static [Key], rest: &str, table: &Table) -> Option<(Vec<
 /// Reads a variable's text as a value of the file.
 fn parse(kind: &Kind, text: &str) -> Result<Value, &'static str> {
     match kind {
-        Kind::Text(_) | Kind::Secret => Ok(Value::from(text)),
+        Kind::Text(_) | Kind::Secret | Kind::Url(_) => Ok(Value::from(text)),
         Kind::Integer => text.replace('_', "").parse::<i64>().map(Value::from).map_err(|_| "must be a whole number"),
         Kind::Switch => text.parse::<bool>().map(Value::from).map_err(|_| "must be true or false"),
         Kind::List(kind) if !text.trim_start().starts_with('[') => {

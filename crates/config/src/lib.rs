@@ -13,6 +13,7 @@ mod limits;
 mod node;
 mod reference;
 mod schema;
+mod service_url;
 mod site;
 mod tokens;
 mod values;
@@ -26,9 +27,10 @@ pub use crate::ai::{Ai, ModelKind};
 pub use crate::environment::{FILE_VARIABLE, environment};
 pub use crate::error::ConfigError;
 pub use crate::limits::Limits;
-pub use crate::node::{Functions, Log, LogFormat, LogLevel, Node, Store, Turn};
+pub use crate::node::{Bus, Functions, Log, LogFormat, LogLevel, Node, Store, Turn};
 pub use crate::reference::reference;
-pub use crate::site::{Identity, IdentityAlgorithm, IdentityKey, Site, Theme};
+pub use crate::service_url::{BusUrl, ServiceUrl, StoreUrl};
+pub use crate::site::{Identity, IdentityAlgorithm, IdentityKey, Life, Site, Theme};
 pub use crate::tokens::{TokenKey, Tokens};
 pub use crate::values::{AllowedOrigin, BaseUrl, Color, Data, Language, Origin, Secret, Translated};
 pub use ipnet::IpNet;
@@ -48,6 +50,8 @@ section! {
         node: Node = table();
         /// Where the logs of conversations are kept.
         store: Store = table();
+        /// How nodes tell each other at once what happens. Without it a node is alone.
+        bus: Bus = table();
         /// The functions that the node invokes, by Lambda's invoke API.
         functions: Functions = table();
         /// One turn: the visitor's messages and the one answer to them.
@@ -106,11 +110,28 @@ impl Config {
         })
     }
 
+    /// What only a node has to have. Programs that read the same file and run no node need not.
+    ///
+    /// # Errors
+    /// Nodes would not work together as they are configured.
+    pub fn check_node(&self) -> Result<(), ConfigError> {
+        if self.store.url != StoreUrl::Embedded && self.tokens.keys.is_empty() {
+            let reason = "must be set when store.url is: every node must know the same keys, or it would not know the \
+                          visitors of another. Make one with: openssl rand -base64 32";
+            return Err(ConfigError::new("tokens.keys", reason));
+        }
+        Ok(())
+    }
+
     /// What concerns more than one table.
     fn check(&self, path: &str) -> Result<(), ConfigError> {
         let refuse = |key: &str, value: &dyn std::fmt::Display, reason: String| {
             Err(ConfigError::new(join(path, key), reason).with_value(&value.to_string()))
         };
+        if self.bus.url != BusUrl::None && self.store.url == StoreUrl::Embedded {
+            let reason = "is set, but no other node can share the embedded store; set store.url, or leave this out";
+            return Err(ConfigError::new(join(path, "bus.url"), reason));
+        }
         if self.ai.total_ms >= self.turn.deadline_ms {
             let reason = format!("must be less than turn.deadline_ms ({})", self.turn.deadline_ms);
             return refuse("ai.total_ms", &self.ai.total_ms, reason);

@@ -45,7 +45,7 @@ section! {
         /// How long a new connection may take to say hello, in milliseconds.
         hello_timeout_ms: u64 = count(10_000, 100..=600_000);
         /// After how long without sending the node sends a ping, in milliseconds. Load balancers cut idle connections
-        /// at 60 s.
+        /// at 60 s. At most half of `silent_ms`.
         keepalive_ms: u64 = count(25_000, 1_000..=600_000);
         /// After how long without a byte from the client a connection counts as dead, in milliseconds.
         silent_ms: u64 = count(60_000, 1_000..=3_600_000);
@@ -66,10 +66,10 @@ impl Limits {
             let error = ConfigError::new(join(path, "max_frame_bytes"), reason);
             return Err(error.with_value(&self.max_frame_bytes.to_string()));
         }
-        if self.keepalive_ms >= self.silent_ms {
+        if self.keepalive_ms > self.silent_ms / 2 {
             let reason = format!(
-                "must be less than silent_ms ({}), or healthy connections would be closed before they are asked for a \
-                 sign of life",
+                "must be at most half of silent_ms ({}), or a healthy connection whose answer to a ping is late would be \
+                 closed",
                 self.silent_ms
             );
             let error = ConfigError::new(join(path, "keepalive_ms"), reason);

@@ -1,4 +1,4 @@
-//! What a node is told about itself: `[node]`, `[store]`, `[functions]`, `[turn]` and `[log]`.
+//! What a node is told about itself: `[node]`, `[store]`, `[bus]`, `[functions]`, `[turn]` and `[log]`.
 
 use std::net::SocketAddr;
 
@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::ConfigError;
 use crate::schema::{count, join, list, section, text};
+use crate::service_url::{BusUrl, StoreUrl};
 use crate::values::{BaseUrl, Data, words};
 
 section! {
@@ -23,8 +24,9 @@ section! {
         max_accepts_per_second: u32 = count(5_000, 1..=1_000_000);
         /// Proxies in front of the node, as networks. Only from these is `X-Forwarded-For` believed.
         trusted_proxies: Vec<IpNet> = list(&[]);
-        /// After SIGTERM, how long running turns and connections may take to end, in seconds.
-        drain_seconds: u64 = count(20, 1..=900);
+        /// After SIGTERM, how long running turns and connections may take to end, in seconds. Some seconds are added to
+        /// leave in order; the whole ends within 100 s.
+        drain_seconds: u64 = count(20, 1..=90);
     }
 }
 
@@ -47,14 +49,45 @@ impl Node {
 section! {
     /// Where the logs of conversations are kept.
     pub struct Store {
-        /// A folder (made if it is missing), or `memory` to keep nothing after a stop.
+        /// A store that several nodes share: `redis://NAME:PASSWORD@HOST:PORT/0`, `rediss://…` (TLS),
+        /// `redis-cluster://HOST:PORT,HOST:PORT` and `rediss-cluster://…` (some nodes of a cluster; the others are found),
+        /// `dynamodb://TABLE?region=…&endpoint=…` (both parameters may stay away; only in programs built with
+        /// `--features dynamodb`). Empty: the store in the node itself, which no other node can share. Never printed whole.
+        /// It needs `tokens.keys`.
+        url: StoreUrl = text("");
+        /// For the store in the node itself: a folder (made if it is missing), or `memory` to keep nothing after a stop.
         data: Data = text("frontdesk-data");
+        /// How many replicas must have a write before it counts as stored. For Redis only, which else forgets the newest
+        /// writes when a primary fails. With too few replicas connected, nothing can be stored.
+        replicas: u32 = count(0, 0..=5);
         /// How long one operation may take, in milliseconds. After it the store counts as unavailable.
         timeout_ms: u64 = count(5_000, 100..=60_000);
     }
 }
 
 impl Store {
+    fn check(&self, path: &str) -> Result<(), ConfigError> {
+        match (&self.url, self.replicas) {
+            (StoreUrl::Redis(_), _) | (_, 0) => Ok(()),
+            (_, replicas) => {
+                let reason = "is for Redis only; set store.url to one, or leave this out";
+                Err(ConfigError::new(join(path, "replicas"), reason).with_value(&replicas.to_string()))
+            }
+        }
+    }
+}
+
+section! {
+    /// How nodes tell each other at once what happens. Without it a node is alone.
+    pub struct Bus {
+        /// `redis://NAME:PASSWORD@HOST:PORT`, `rediss://…` (TLS), `redis-cluster://HOST:PORT,HOST:PORT`,
+        /// `rediss-cluster://…`, `nats://NAME:PASSWORD@HOST:PORT` or `tls://…` (NATS with TLS). The store's Redis may carry it
+        /// too. Every node of a deployment needs the same. Empty: none, for a node that is alone. Never printed whole.
+        url: BusUrl = text("");
+    }
+}
+
+impl Bus {
     fn check(&self, _path: &str) -> Result<(), ConfigError> {
         Ok(())
     }

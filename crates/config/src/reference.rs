@@ -81,7 +81,13 @@ fn section(page: &mut String, path: &str, keys: &'static [Key]) {
 fn inner(kind: &Kind) -> Option<&'static [Key]> {
     match kind {
         Kind::Table(keys) | Kind::Tables(keys) | Kind::BySite(keys) => Some(keys),
-        Kind::Text(_) | Kind::Secret | Kind::Integer | Kind::Switch | Kind::List(_) | Kind::ByLanguage(_) => None,
+        Kind::Text(_)
+        | Kind::Secret
+        | Kind::Url(_)
+        | Kind::Integer
+        | Kind::Switch
+        | Kind::List(_)
+        | Kind::ByLanguage(_) => None,
     }
 }
 
@@ -115,7 +121,7 @@ fn form(key: &Key) -> String {
 
 fn kind_name(kind: &Kind) -> String {
     match kind {
-        Kind::Text(form) => (*form).to_owned(),
+        Kind::Text(form) | Kind::Url(form) => (*form).to_owned(),
         Kind::Secret => "secret text".to_owned(),
         Kind::Integer => "number".to_owned(),
         Kind::Switch => "`true` or `false`".to_owned(),

@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Text(&'static str),
     /// A string that is never shown.
     Secret,
+    /// An address that may hold a password; says of what. Never shown.
+    Url(&'static str),
     Integer,
     Switch,
     List(&'static Kind),
@@ -44,7 +46,7 @@ impl Kind {
     /// Whether a value of this kind may contain a secret, so that it must not be shown.
     pub(crate) fn holds_secret(&self) -> bool {
         match self {
-            Kind::Secret => true,
+            Kind::Secret | Kind::Url(_) => true,
             Kind::Text(_) | Kind::Integer | Kind::Switch => false,
             Kind::List(kind) | Kind::ByLanguage(kind) => kind.holds_secret(),
             Kind::Table(keys) | Kind::Tables(keys) | Kind::BySite(keys) => {

@@ -35,6 +35,8 @@ section! {
         knowledge: Option<PathBuf> = unset();
         /// How the site's own back end says who a visitor is.
         identity: Identity = table();
+        /// How long conversations stay open, and are kept.
+        life: Life = table();
     }
 }
 
@@ -150,6 +152,22 @@ section! {
 }
 
 impl Theme {
+    fn check(&self, _path: &str) -> Result<(), ConfigError> {
+        Ok(())
+    }
+}
+
+section! {
+    /// How long conversations stay open, and are kept.
+    pub struct Life {
+        /// After how many hours in which nobody wrote the site closes a conversation.
+        close_after_hours: u64 = count(24, 1..=8_760);
+        /// How many days after it was closed a conversation is forgotten, with every trace of it. 0: never.
+        keep_days: u64 = count(90, 0..=36_500);
+    }
+}
+
+impl Life {
     fn check(&self, _path: &str) -> Result<(), ConfigError> {
         Ok(())
     }

@@ -11,8 +11,8 @@ section! {
     /// Visitors' tokens (JWT, HS256), by which a visitor who comes back is known.
     pub struct Tokens {
         /// The keys. The first signs, all verify; so a new one is put first, and an old one goes after
-        /// `lifetime_seconds`. Nodes that share visitors need the same keys. Without any, the node makes one and keeps
-        /// it in the store's folder; with `store.data = "memory"`, it makes one at each start.
+        /// `lifetime_seconds`. Nodes that share visitors need the same keys: with `store.url` they must be set. Else,
+        /// without any, the node makes one and keeps it in `store.data`; with `"memory"`, it makes one at each start.
         keys: Vec<TokenKey> = unset();
         /// How long a token is good for, in seconds. It is renewed on a connection after half of it.
         lifetime_seconds: u64 = count(2_592_000, 60..=31_536_000);

@@ -32,9 +32,9 @@ fn an_unknown_key_is_refused_with_the_keys_there_are() {
             &format!("{SHOP}theme.colour = \"#000000\""),
         ],
         &expect![[r#"
-            listen: is not a key; the keys here are node, store, functions, turn, limits, tokens, ai, log, sites
-            nod: is not a key; the keys here are node, store, functions, turn, limits, tokens, ai, log, sites
-            store.folder: is not a key; the keys here are data, timeout_ms
+            listen: is not a key; the keys here are node, store, bus, functions, turn, limits, tokens, ai, log, sites
+            nod: is not a key; the keys here are node, store, bus, functions, turn, limits, tokens, ai, log, sites
+            store.folder: is not a key; the keys here are url, data, replicas, timeout_ms
             log.levl: is not a key; the keys here are format, level
             tokens.keys[0].key: is not a key; the keys here are id, secret
             sites.shop.theme.colour: is not a key; the keys here are color"#]],
@@ -104,7 +104,7 @@ fn an_impossible_value_of_the_node_is_refused() {
             node.max_connections = 0: must be from 1 to 1000000
             node.max_connections = -1: must be from 1 to 1000000
             node.trusted_proxies[0] = "10.0.0.0/33": is not a network like 10.0.0.0/8, nor an address
-            node.drain_seconds = 0: must be from 1 to 900
+            node.drain_seconds = 0: must be from 1 to 90
             store.data = "": is empty; name a path
             functions.url = "127.0.0.1:7003": is not an address like http://127.0.0.1:7003
             functions.url = "ftp://127.0.0.1": must start with http:// or https://
@@ -123,7 +123,7 @@ fn an_impossible_limit_is_refused() {
             "[limits]\nmessages_per_visitor_burst = 0",
             "[limits]\nconnections_per_visitor = 0",
             "[limits]\nmax_frame_bytes = 4000",
-            "[limits]\nkeepalive_ms = 60000",
+            "[limits]\nkeepalive_ms = 30001",
             "[limits]\nwrite_buffer_bytes = 32768",
             "[turn]\ndeadline_ms = 0",
             "[turn]\nrecent_bytes = 2000",
@@ -133,7 +133,7 @@ fn an_impossible_limit_is_refused() {
             limits.messages_per_visitor_burst = 0: must be from 1 to 60000
             limits.connections_per_visitor = 0: must be from 1 to 10000
             limits.max_frame_bytes = 4000: must be at least max_text_bytes (4000) and 256 more, or the longest message could not be sent
-            limits.keepalive_ms = 60000: must be less than silent_ms (60000), or healthy connections would be closed before they are asked for a sign of life
+            limits.keepalive_ms = 30001: must be at most half of silent_ms (60000), or a healthy connection whose answer to a ping is late would be closed
             limits.write_buffer_bytes = 32768: must be at least 65536: twice the longest answer (turn.max_answer_bytes) or message, or its readers would count as slow
             turn.deadline_ms = 0: must be from 1000 to 900000
             turn.recent_bytes = 2000: must be at least limits.max_text_bytes (4000), or the assistant could not read the longest message"#]],
@@ -219,6 +219,8 @@ fn an_impossible_site_is_refused() {
             &with("theme.color = \"red\""),
             &with("theme.color = \"#12345g\""),
             &with("knowledge = \"\""),
+            &with("life.close_after_hours = 0"),
+            &with("life.keep_days = -1"),
         ],
         &expect![[r##"
             sites.Shop: a site's key is 1 to 32 of a-z, 0-9 and -, and starts with a letter or digit
@@ -243,7 +245,9 @@ fn an_impossible_site_is_refused() {
             sites.shop.suggestions.en: has 0 bytes; 1 to 200 are allowed
             sites.shop.theme.color = "red": is not a colour like #1d4ed8
             sites.shop.theme.color = "#12345g": is not a colour like #1d4ed8
-            sites.shop.knowledge = "": is empty; name a path"##]],
+            sites.shop.knowledge = "": is empty; name a path
+            sites.shop.life.close_after_hours = 0: must be from 1 to 8760
+            sites.shop.life.keep_days = -1: must be from 0 to 36500"##]],
     );
 }
 

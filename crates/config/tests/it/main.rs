@@ -3,6 +3,7 @@
 mod bad;
 mod good;
 mod reference;
+mod services;
 mod variables;
 
 use config::{Config, ConfigError};
