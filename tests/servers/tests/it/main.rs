@@ -1,0 +1,4 @@
+//! The servers start, answer, die, stand still and come back.
+
+mod nats;
+mod redis;
