@@ -20,5 +20,5 @@ pub use crate::change::{Change, Command, Id};
 pub use crate::connection::{Address, AddressError, ConnectError, Connection, Received, SocketOptions};
 pub use crate::core::{Client, Profile};
 pub use crate::random::Random;
-pub use crate::tab::{Order, Tab, TabOptions};
+pub use crate::tab::{Keepalive, Order, Tab, TabOptions};
 pub use crate::written::Written;

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use conversation::Millis;
 use protocol::Subprotocol;
+use protocol::v1;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::change::{Change, Command, Id};
 use crate::connection::{Address, ConnectError, Connection, Received, SocketOptions};
@@ -23,6 +25,8 @@ pub enum Order {
     Break,
     /// The visitor goes to another network or closes the lid for a moment: a clean close.
     Reconnect,
+    /// The visitor wants the next conversation; the present one is closed. Lost if there is no connection.
+    Begin,
 }
 
 /// How a tab connects.
@@ -36,12 +40,24 @@ pub struct TabOptions {
     pub socket: SocketOptions,
 }
 
+/// How a tab notices that nobody is at the other end any more: a browser's page cannot see WebSocket pings.
+#[derive(Debug, Clone, Copy)]
+pub struct Keepalive {
+    /// After so long without a frame it sends a Ping.
+    pub quiet: Duration,
+    /// After so long without a frame after that, the connection is given up.
+    pub patience: Duration,
+}
+
 /// A client and its connections. Dropping it breaks the connection.
 pub struct Tab {
     client: Client,
     options: TabOptions,
     random: Random,
     connection: Option<Connection>,
+    keepalive: Option<Keepalive>,
+    heard_at: Instant,
+    is_asked: bool,
 }
 
 /// What happened while a tab waited.
@@ -49,12 +65,20 @@ enum Happened {
     Ordered(Option<Order>),
     Received(Received),
     Due,
+    Quiet,
 }
 
 impl Tab {
     /// A tab that connects when it is run.
     pub fn new(client: Client, options: TabOptions, random: Random) -> Self {
-        Self { client, options, random, connection: None }
+        let heard_at = Instant::now();
+        Self { client, options, random, connection: None, keepalive: None, heard_at, is_asked: false }
+    }
+
+    /// Without it, a tab waits for ever for a node that says nothing.
+    #[must_use]
+    pub fn with_keepalive(self, keepalive: Keepalive) -> Self {
+        Self { keepalive: Some(keepalive), ..self }
     }
 
     /// Carries out orders and tells what is learnt, until there are no more orders or the client has finished. Gives the
@@ -74,6 +98,7 @@ impl Tab {
                 Happened::Received(received) => self.handle_received(received),
                 Happened::Due if self.connection.is_none() => self.connect().await,
                 Happened::Due => {}
+                Happened::Quiet => self.handle_quiet().await,
             }
         }
         if let Some(connection) = self.connection.take() {
@@ -93,6 +118,13 @@ impl Tab {
                 None => pending().await,
             }
         };
+        let quiet_at = self.quiet_at();
+        let quiet = async {
+            match quiet_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => pending().await,
+            }
+        };
         let received = async {
             match &mut self.connection {
                 Some(connection) => connection.receive().await,
@@ -103,13 +135,34 @@ impl Tab {
             order = orders.recv() => Happened::Ordered(order),
             received = received => Happened::Received(received),
             () = due => Happened::Due,
+            () = quiet => Happened::Quiet,
         }
     }
 
+    /// When to ask for a sign of life, or to give the connection up.
+    fn quiet_at(&self) -> Option<Instant> {
+        let keepalive = self.keepalive.filter(|_| self.connection.is_some())?;
+        let patience = if self.is_asked { keepalive.patience } else { Duration::ZERO };
+        Some(self.heard_at + keepalive.quiet + patience)
+    }
+
+    async fn handle_quiet(&mut self) {
+        let Some(connection) = &mut self.connection else { return };
+        if self.is_asked {
+            return self.break_off();
+        }
+        self.is_asked = true;
+        // If it cannot be sent, the end of the connection is still to be read.
+        let _ = connection.send(&v1::Ping {}.into()).await;
+    }
+
     async fn connect(&mut self) {
-        match Connection::open(&self.options.address, self.options.subprotocol, self.options.socket).await {
+        let opening = Connection::open(&self.options.address, self.options.subprotocol, self.options.socket);
+        let most = self.keepalive.map_or(Duration::MAX, |keepalive| keepalive.quiet + keepalive.patience);
+        match tokio::time::timeout(most, opening).await.unwrap_or(Err(ConnectError::TimedOut)) {
             Ok(connection) => {
                 self.connection = Some(connection);
+                (self.heard_at, self.is_asked) = (Instant::now(), false);
                 self.client.handle_connected();
             }
             Err(error) => {
@@ -140,12 +193,8 @@ impl Tab {
                     self.client.handle_command(id, Command::Stop(turn));
                 }
             }
-            Order::Break => {
-                if let Some(connection) = self.connection.take() {
-                    connection.abort();
-                    self.closed(None);
-                }
-            }
+            Order::Break => self.break_off(),
+            Order::Begin => self.client.handle_begin(),
             Order::Reconnect => {
                 if let Some(connection) = self.connection.take() {
                     connection.close().await;
@@ -155,7 +204,15 @@ impl Tab {
         }
     }
 
+    fn break_off(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.abort();
+            self.closed(None);
+        }
+    }
+
     fn handle_received(&mut self, received: Received) {
+        (self.heard_at, self.is_asked) = (Instant::now(), false);
         match received {
             Received::Frame(frame, _) => self.client.handle_frame(now(), frame),
             Received::Unknown => {}

@@ -1,6 +1,10 @@
 //! A tab against a node by hand: real sockets, both subprotocols.
 
-use client::{Address, Backoff, Change, Client, Command, Order, Profile, Random, SocketOptions, Tab, TabOptions};
+use std::time::Duration;
+
+use client::{
+    Address, Backoff, Change, Client, Command, Keepalive, Order, Profile, Random, SocketOptions, Tab, TabOptions,
+};
 use futures_util::{SinkExt, StreamExt};
 use protocol::v1::{self, ServerFrame, client_frame, event};
 use protocol::{Subprotocol, wire};
@@ -130,4 +134,24 @@ async fn a_broken_network_is_come_back_from_by_cursor() {
     while !matches!(scene.changes.recv().await.unwrap(), Change::Welcomed { .. }) {}
     drop(scene.orders);
     assert_eq!(scene.tab.await.unwrap().log().len(), 1);
+}
+
+#[tokio::test]
+async fn a_node_that_says_nothing_any_more_is_asked_and_then_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = Client::new(Profile::default(), Backoff::new(1, 1));
+    let (address, socket) = (Address::of(listener.local_addr().unwrap()), SocketOptions::default());
+    let keepalive = Keepalive { quiet: Duration::from_millis(100), patience: Duration::from_millis(100) };
+    let tab = Tab::new(client, TabOptions { address, subprotocol: Subprotocol::Proto, socket }, Random::new(1));
+    let (orders, taken) = mpsc::channel(1);
+    let tab = tokio::spawn(tab.with_keepalive(keepalive).run(taken, |_, _| {}));
+
+    let mut silent = NodeEnd::accept(&listener).await;
+    silent.welcome(0).await;
+    assert!(matches!(silent.receive().await, client_frame::Kind::Ping(_)));
+    // It comes back though the first connection was never closed from this end.
+    let mut node = NodeEnd::accept(&listener).await;
+    node.welcome(0).await;
+    drop(orders);
+    tab.await.unwrap();
 }
