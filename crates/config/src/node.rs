@@ -50,7 +50,8 @@ section! {
     /// Where the logs of conversations are kept.
     pub struct Store {
         /// A store that several nodes share: `redis://NAME:PASSWORD@HOST:PORT/0`, `rediss://…` (TLS),
-        /// `redis-cluster://HOST:PORT,HOST:PORT` and `rediss-cluster://…` (some nodes of a cluster; the others are found),
+        /// `redis-cluster://HOST:PORT,HOST:PORT` and `rediss-cluster://…` (some nodes of a cluster; the others are found; with TLS,
+        /// `?ca=FILE&cert=FILE&key=FILE` name PEM files),
         /// `dynamodb://TABLE?region=…&endpoint=…` (both parameters may stay away; only in programs built with
         /// `--features dynamodb`). Empty: the store in the node itself, which no other node can share. Never printed whole.
         /// It needs `tokens.keys`.
@@ -81,8 +82,8 @@ section! {
     /// How nodes tell each other at once what happens. Without it a node is alone.
     pub struct Bus {
         /// `redis://NAME:PASSWORD@HOST:PORT`, `rediss://…` (TLS), `redis-cluster://HOST:PORT,HOST:PORT`,
-        /// `rediss-cluster://…`, `nats://NAME:PASSWORD@HOST:PORT` or `tls://…` (NATS with TLS). The store's Redis may carry it
-        /// too. Every node of a deployment needs the same. Empty: none, for a node that is alone. Never printed whole.
+        /// `rediss-cluster://…`, `nats://NAME:PASSWORD@HOST:PORT,HOST:PORT` or `tls://…` (NATS with TLS). The store's Redis may
+        /// carry it too. Every node of a deployment needs the same. Empty: none, for a node that is alone. Never printed whole.
         url: BusUrl = text("");
     }
 }

@@ -56,14 +56,14 @@ pub enum BusUrl {
     None,
     /// `redis://` or `rediss://` (TLS), and `redis-cluster://` or `rediss-cluster://` with one or more endpoints.
     Redis(ServiceUrl),
-    /// `nats://` or `tls://`.
+    /// `nats://` or `tls://`, with one or more endpoints.
     Nats(ServiceUrl),
 }
 
 const STORE_FORMS: &str = "redis://HOST:PORT, rediss://HOST:PORT (TLS), redis-cluster://HOST:PORT,HOST:PORT, \
                            rediss-cluster://HOST:PORT,HOST:PORT and dynamodb://TABLE";
 const BUS_FORMS: &str = "redis://HOST:PORT, rediss://HOST:PORT (TLS), redis-cluster://HOST:PORT,HOST:PORT, \
-                         rediss-cluster://HOST:PORT,HOST:PORT, nats://HOST:PORT and tls://HOST:PORT (NATS with TLS)";
+                         rediss-cluster://HOST:PORT,HOST:PORT, nats://HOST:PORT,HOST:PORT and tls://HOST:PORT,HOST:PORT (NATS with TLS)";
 
 impl StoreUrl {
     fn parse(text: &str) -> Result<Self, String> {
@@ -84,7 +84,7 @@ impl BusUrl {
             _ if text.is_empty() => Ok(BusUrl::None),
             Some(parts) if is_redis(parts.scheme) => check_redis(&parts).map(|()| BusUrl::Redis(url())),
             Some(parts) if matches!(parts.scheme, "nats" | "tls") => {
-                check_endpoints(&parts, "nats")?;
+                check_endpoints(&parts)?;
                 match parts.rest.trim_start_matches('/').is_empty() {
                     true => Ok(BusUrl::Nats(url())),
                     false => Err("must end after the port; NATS has no path and no parameters".to_owned()),
@@ -129,9 +129,15 @@ fn unknown(forms: &str) -> String {
 }
 
 fn check_redis(parts: &Parts<'_>) -> Result<(), String> {
-    check_endpoints(parts, "redis")?;
-    let path = parts.rest.trim_start_matches('/');
-    if parts.scheme.ends_with("-cluster") && !path.is_empty() {
+    let is_cluster = parts.scheme.ends_with("-cluster");
+    if parts.hosts.contains(',') && !is_cluster {
+        return Err(format!("names several endpoints; only {}-cluster:// takes them", parts.scheme));
+    }
+    check_endpoints(parts)?;
+    let (path, parameters) = parts.rest.split_once('?').unwrap_or((parts.rest, ""));
+    check_tls_files(parts.scheme, parameters)?;
+    let path = path.trim_start_matches('/');
+    if is_cluster && !path.is_empty() {
         return Err("must end after the last port; Redis Cluster has no numbered databases".to_owned());
     }
     match path.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -144,20 +150,25 @@ fn check_redis(parts: &Parts<'_>) -> Result<(), String> {
     }
 }
 
-fn check_endpoints(parts: &Parts<'_>, plain: &str) -> Result<(), String> {
-    let several = parts.hosts.contains(',');
-    if several && !parts.scheme.ends_with("-cluster") {
-        return Err(match plain {
-            "redis" => format!("names several endpoints; only {}-cluster:// takes them", parts.scheme),
-            _ => "names several endpoints; give one, it tells the node of the others".to_owned(),
-        });
+/// `ca=FILE&cert=FILE&key=FILE`, each of which may stay away.
+fn check_tls_files(scheme: &str, parameters: &str) -> Result<(), String> {
+    let known = |pair: &str| matches!(pair.split_once('='), Some(("ca" | "cert" | "key", file)) if !file.is_empty());
+    match (parameters.is_empty(), scheme.starts_with("rediss")) {
+        (true, _) => Ok(()),
+        (false, false) => Err("has parameters, which only rediss:// and rediss-cluster:// take".to_owned()),
+        (false, true) if parameters.split('&').all(known) => Ok(()),
+        (false, true) => Err("has a parameter that is not one of ca, cert and key, with a file after =".to_owned()),
     }
+}
+
+fn check_endpoints(parts: &Parts<'_>) -> Result<(), String> {
     match parts.hosts.split(',').all(is_endpoint) {
         true => Ok(()),
         false => Err(format!(
-            "must name a host, and a port from 1 to 65535 after a colon, like {}://127.0.0.1:6379; write / ? # @ and % of \
-             a name or a password as %2F %3F %23 %40 and %25",
-            parts.scheme
+            "must name a host, and a port from 1 to 65535 after a colon, like {}://127.0.0.1:{}; write / ? # @ and % of a \
+             name or a password as %2F %3F %23 %40 and %25",
+            parts.scheme,
+            if is_redis(parts.scheme) { 6379 } else { 4222 }
         )),
     }
 }

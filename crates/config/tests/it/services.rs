@@ -30,7 +30,7 @@ fn the_known_stores_and_buses_are_taken_and_shown_without_what_is_secret() {
         "redis://desk:hunter2@redis.example:6379/0",
         "rediss://:hunter2@[::1]:6380",
         "redis-cluster://desk:hunter2@a.example:1,b.example:2,[::1]:3",
-        "rediss-cluster://a.example:1",
+        "rediss-cluster://a.example:1?ca=/etc/desk/ca.pem",
         "dynamodb://frontdesk",
         "dynamodb://frontdesk?region=eu-central-1&endpoint=http://127.0.0.1:8000",
     ];
@@ -38,7 +38,8 @@ fn the_known_stores_and_buses_are_taken_and_shown_without_what_is_secret() {
         StoreUrl::Redis(url) | StoreUrl::DynamoDb(url) => url.to_string(),
         StoreUrl::Embedded => "embedded".to_owned(),
     });
-    let buses = ["nats://desk:hunter2@127.0.0.1:4222", "tls://nats.example", "redis://:hunter2@127.0.0.1:6379"];
+    let buses =
+        ["nats://desk:hunter2@127.0.0.1:4222", "tls://nats.example:4222,b.example", "redis://:hunter2@127.0.0.1:6379"];
     let shown_buses = buses.map(|url| {
         let text = format!("[store]\nurl = \"redis://127.0.0.1\"\n[bus]\nurl = \"{url}\"");
         match parse(&text, &[]).unwrap().bus.url {
@@ -56,7 +57,7 @@ fn the_known_stores_and_buses_are_taken_and_shown_without_what_is_secret() {
         dynamodb://frontdesk
         dynamodb://frontdesk
         nats://127.0.0.1:4222
-        tls://nats.example
+        tls://nats.example:4222,b.example
         redis://127.0.0.1:6379"#]]
     .assert_eq(&shown.iter().chain(&shown_buses).cloned().collect::<Vec<_>>().join("\n"));
 }
@@ -84,6 +85,8 @@ fn an_impossible_store_is_refused() {
             "[store]\nurl = \"redis://127.0.0.1/shop\"",
             "[store]\nurl = \"redis-cluster://127.0.0.1:1,\"",
             "[store]\nurl = \"redis-cluster://127.0.0.1:1/2\"",
+            "[store]\nurl = \"redis://127.0.0.1?ca=file\"",
+            "[store]\nurl = \"rediss://127.0.0.1/0?cafile=file\"",
             "[store]\nurl = \"dynamodb://\"",
             "[store]\nurl = \"dynamodb://key:hunter2@table\"",
             "[store]\nurl = \"dynamodb://table?profile=x\"",
@@ -101,6 +104,8 @@ fn an_impossible_store_is_refused() {
             store.url: must end after the port, or with the number of a database, like redis://127.0.0.1:6379/0; write / ? # @ and % of a name or a password as %2F %3F %23 %40 and %25
             store.url: must name a host, and a port from 1 to 65535 after a colon, like redis-cluster://127.0.0.1:6379; write / ? # @ and % of a name or a password as %2F %3F %23 %40 and %25
             store.url: must end after the last port; Redis Cluster has no numbered databases
+            store.url: has parameters, which only rediss:// and rediss-cluster:// take
+            store.url: has a parameter that is not one of ca, cert and key, with a file after =
             store.url: must name a table after ://, 3 to 255 letters, digits, -, _ and ., like dynamodb://frontdesk
             store.url: must not carry a name or a password; AWS credentials come from the environment, a profile or the machine's role
             store.url: must end after the table, or with the parameters region and endpoint, like dynamodb://frontdesk?region=eu-central-1
@@ -117,14 +122,14 @@ fn an_impossible_bus_is_refused() {
         &[
             &with("kafka://127.0.0.1"),
             &with("dynamodb://table"),
-            &with("nats://a:1,b:2"),
+            &with("nats://a:1,b:0"),
             &with("nats://a/subject"),
             "[bus]\nurl = \"nats://127.0.0.1\"",
         ],
         &expect![[r#"
-            bus.url: is not an address that is known here; there are redis://HOST:PORT, rediss://HOST:PORT (TLS), redis-cluster://HOST:PORT,HOST:PORT, rediss-cluster://HOST:PORT,HOST:PORT, nats://HOST:PORT and tls://HOST:PORT (NATS with TLS), and "" for none
-            bus.url: is not an address that is known here; there are redis://HOST:PORT, rediss://HOST:PORT (TLS), redis-cluster://HOST:PORT,HOST:PORT, rediss-cluster://HOST:PORT,HOST:PORT, nats://HOST:PORT and tls://HOST:PORT (NATS with TLS), and "" for none
-            bus.url: names several endpoints; give one, it tells the node of the others
+            bus.url: is not an address that is known here; there are redis://HOST:PORT, rediss://HOST:PORT (TLS), redis-cluster://HOST:PORT,HOST:PORT, rediss-cluster://HOST:PORT,HOST:PORT, nats://HOST:PORT,HOST:PORT and tls://HOST:PORT,HOST:PORT (NATS with TLS), and "" for none
+            bus.url: is not an address that is known here; there are redis://HOST:PORT, rediss://HOST:PORT (TLS), redis-cluster://HOST:PORT,HOST:PORT, rediss-cluster://HOST:PORT,HOST:PORT, nats://HOST:PORT,HOST:PORT and tls://HOST:PORT,HOST:PORT (NATS with TLS), and "" for none
+            bus.url: must name a host, and a port from 1 to 65535 after a colon, like nats://127.0.0.1:4222; write / ? # @ and % of a name or a password as %2F %3F %23 %40 and %25
             bus.url: must end after the port; NATS has no path and no parameters
             bus.url: is set, but no other node can share the embedded store; set store.url, or leave this out"#]],
     );
