@@ -11,6 +11,8 @@ pub mod embedded;
 mod error;
 mod key;
 mod port;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 pub use conversation::{Claim, Fence};
 pub use embedded::EmbeddedStore;
@@ -20,3 +22,5 @@ pub use port::{
     Answer, Append, Appended, BoxFuture, ClaimDue, Delete, Deleted, List, Listed, Listing, MAX_CLOCK_SKEW_MS, MAX_EVENT_BYTES,
     MAX_LIMIT, MAX_READ_BYTES, MAX_VALUE_BYTES, Put, PutOutcome, Record, Reserve, SetDue, Store, Version,
 };
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;

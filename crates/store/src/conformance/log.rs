@@ -5,7 +5,7 @@ use conversation::{AnswerEnd, Assignee, Body, ClosedBy, ConversationId, Event, H
 use tokio::task::JoinSet;
 
 use super::{Fixture, append, append_open, conversation, event, log, say};
-use crate::{Appended, MAX_EVENT_BYTES, MAX_READ_BYTES, Store, StoreError};
+use crate::{Append, Appended, MAX_EVENT_BYTES, MAX_READ_BYTES, Store, StoreError};
 
 pub async fn a_new_log_is_empty(fixture: &mut impl Fixture) {
     let store = fixture.store();
@@ -16,12 +16,15 @@ pub async fn a_new_log_is_empty(fixture: &mut impl Fixture) {
 
 pub async fn what_was_appended_is_read_in_order(fixture: &mut impl Fixture) {
     let store = fixture.store();
-    let events = one_of_each();
+    let (conversation, events) = (conversation(1), one_of_each());
+    let mut previous_at = 0;
     for event in &events {
-        assert_eq!(append(&*store, &conversation(1), event, None).await, Appended::Stored);
-        assert_eq!(store.head(&conversation(1)).await, Ok(event.seq));
+        let append = Append { previous_at, ..append_open(&conversation, event, None) };
+        assert_eq!(store.append_at(append).await, Ok(Appended::Stored));
+        assert_eq!(store.head(&conversation).await, Ok(event.seq));
+        previous_at = event.at;
     }
-    assert_eq!(log(&*store, &conversation(1)).await, events);
+    assert_eq!(log(&*store, &conversation).await, events);
 }
 
 /// A log with every kind of event, and with text that is easy to get wrong.

@@ -6,6 +6,19 @@
 //!
 //! makes one test of each case. `open_an_empty_store` is an async function without arguments that returns a [`Fixture`]. The
 //! crate that calls it needs `tokio` with `macros` and `rt-multi-thread`.
+//!
+//! ```text
+//! store::store_conformance!(if_installed open_an_empty_store);
+//! ```
+//!
+//! does the same with an `Option` of a fixture; `None`: what it needs is not installed, and the case is left out.
+//!
+//! ```text
+//! store::store_conformance!(in_turn start_servers);
+//! ```
+//!
+//! makes one test, `every_case_in_turn`, for servers that take long to start. `start_servers` is an async function that
+//! returns an `Option` (`None`: they are not installed) of something whose async method `fixture` makes a [`Fixture`].
 
 // This is test code that several crates' tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
@@ -41,11 +54,20 @@ pub trait Fixture: Send + Sync {
     fn reopen(&mut self) -> BoxFuture<'_, bool>;
 }
 
-/// Makes a test of every case, each with a fixture of its own.
+/// Makes a test of every case, each with a fixture of its own; or one test of all of them.
 #[macro_export]
 macro_rules! store_conformance {
     ($make:path) => {
-        $crate::store_conformance! { @cases $make;
+        $crate::store_conformance! { @list each $make }
+    };
+    (if_installed $make:path) => {
+        $crate::store_conformance! { @list if_installed $make }
+    };
+    (in_turn $start:path) => {
+        $crate::store_conformance! { @list in_turn $start }
+    };
+    (@list $how:ident $make:path) => {
+        $crate::store_conformance! { @$how $make;
             a_new_log_is_empty
             what_was_appended_is_read_in_order
             a_seq_that_is_taken_is_a_conflict_and_changes_nothing
@@ -103,7 +125,26 @@ macro_rules! store_conformance {
             a_store_that_works_is_ready
         }
     };
-    (@cases $make:path; $($case:ident)*) => {
+    (@in_turn $start:path; $($case:ident)*) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn every_case_in_turn() {
+            let Some(servers) = $start().await else { return };
+            $(
+                let mut fixture = servers.fixture().await;
+                $crate::conformance::$case(&mut fixture).await;
+            )*
+        }
+    };
+    (@if_installed $make:path; $($case:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let Some(mut fixture) = $make().await else { return };
+                $crate::conformance::$case(&mut fixture).await;
+            }
+        )*
+    };
+    (@each $make:path; $($case:ident)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
