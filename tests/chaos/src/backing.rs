@@ -7,7 +7,11 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::ValueEnum;
 use servers::{ClusterOptions, NatsOptions, NatsServer, RedisCluster, RedisOptions, RedisServer};
+use store::redis::RedisStore;
 use store::{EmbeddedStore, Store};
+
+use crate::Options;
+use crate::verify::Rules;
 
 /// Which store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,6 +35,8 @@ pub(crate) enum BusKind {
 #[derive(Debug)]
 pub(crate) struct Backing {
     store: StoreServers,
+    /// How many replicas must have a write.
+    replicas: u32,
     bus: Option<BusServer>,
 }
 
@@ -61,11 +67,13 @@ impl Backing {
     ///
     /// # Errors
     /// One is not installed, or does not start.
-    pub(crate) async fn start(store: StoreKind, bus: BusKind, folder: &Path) -> anyhow::Result<Self> {
-        let folder = folder.to_owned();
+    pub(crate) async fn start(options: &Options, folder: &Path) -> anyhow::Result<Self> {
+        let (folder, store, bus, replicas) = (folder.to_owned(), options.store, options.bus, options.replicas);
         blocking(move || {
             let store = match store {
-                StoreKind::Embedded => return Ok(Self { store: StoreServers::Embedded(folder), bus: None }),
+                StoreKind::Embedded => {
+                    return Ok(Self { store: StoreServers::Embedded(folder), replicas, bus: None });
+                }
                 StoreKind::Redis => StoreServers::Redis(Arc::new(RedisServer::start(durable())?)),
                 StoreKind::RedisCluster => {
                     let options = ClusterOptions { node: durable(), ..ClusterOptions::default() };
@@ -76,7 +84,7 @@ impl Backing {
                 BusKind::Nats => BusServer::Nats(Arc::new(NatsServer::start(NatsOptions::default())?)),
                 BusKind::Redis => BusServer::Redis(Arc::new(RedisServer::start(RedisOptions::default())?)),
             };
-            Ok(Self { store, bus: Some(bus) })
+            Ok(Self { store, replicas, bus: Some(bus) })
         })
         .await
     }
@@ -111,6 +119,9 @@ impl Backing {
             (Some(BusServer::Nats(_)), Some(address)) => set("BUS_URL", format!("nats://{address}")),
             (Some(BusServer::Redis(_)), Some(address)) => set("BUS_URL", format!("redis://{address}")),
             _ => {}
+        }
+        if self.replicas > 0 {
+            set("STORE_REPLICAS", self.replicas.to_string());
         }
         variables
     }
@@ -185,9 +196,11 @@ impl Backing {
         }
     }
 
-    /// Whether the store may forget what it has acknowledged: a cluster whose primary died before its replica had all.
-    pub(crate) fn may_lose(&self) -> bool {
-        matches!(self.store, StoreServers::Cluster(_))
+    /// What the store promises. A cluster may forget what its replica had not got when a primary died: what somebody has
+    /// read, and, if no replica was waited for, also what was acknowledged.
+    pub(crate) fn rules(&self) -> Rules {
+        let is_cluster = matches!(self.store, StoreServers::Cluster(_));
+        Rules { may_reset: is_cluster, may_lose: is_cluster && self.replicas == 0 }
     }
 
     /// Whether the store can be read while nodes use it.
@@ -215,8 +228,8 @@ fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-async fn open_redis(_url: &str) -> anyhow::Result<Arc<dyn Store>> {
-    anyhow::bail!("not there yet")
+async fn open_redis(url: &str) -> anyhow::Result<Arc<dyn Store>> {
+    Ok(Arc::new(RedisStore::connect(url, store::redis::Options::default()).await?))
 }
 
 /// The servers' own calls wait for processes.

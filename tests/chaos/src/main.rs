@@ -39,7 +39,7 @@ use crate::cluster::Cluster;
 use crate::crowd::Crowd;
 use crate::schedule::Scope;
 use crate::tally::Tally;
-use crate::verify::{History, Rules};
+use crate::verify::History;
 
 /// What the program is told.
 #[derive(Debug, Clone, Parser)]
@@ -59,6 +59,9 @@ pub(crate) struct Options {
     /// Where the logs are kept
     #[arg(long, value_enum, default_value = "redis")]
     pub(crate) store: StoreKind,
+    /// How many replicas of the cluster must have a write before it counts as stored
+    #[arg(long, default_value_t = 0)]
+    pub(crate) replicas: u32,
     /// How nodes tell each other
     #[arg(long, value_enum, default_value = "nats")]
     pub(crate) bus: BusKind,
@@ -113,12 +116,11 @@ async fn come_to_rest(cluster: &Cluster, crowd: Crowd, tally: &Tally) -> anyhow:
     }
     crowd.settle(end).await;
     let mut wrong = crowd.unsettled();
-    let rules = Rules { may_lose: cluster.backing.may_lose() };
     if !cluster.backing.is_shared() {
         wrong.extend(cluster.stop_nodes().await);
     }
     let store = cluster.backing.open_store().await?;
-    let (histories, different) = crowd.compare(store.as_ref(), rules, end).await?;
+    let (histories, different) = crowd.compare(store.as_ref(), cluster.backing.rules(), end).await?;
     println!("at rest after {} s", (CALM_DOWN - end.saturating_duration_since(Instant::now())).as_secs());
     wrong.extend(different);
     crowd.leave().await?;

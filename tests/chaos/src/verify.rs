@@ -22,7 +22,9 @@ pub(crate) struct History {
 /// What the store promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rules {
-    /// It may forget what it has acknowledged. Every tab that had seen it must have been told.
+    /// It may forget what it has shown to somebody. Every tab that had seen it must have been told.
+    pub(crate) may_reset: bool,
+    /// It may forget even what it has acknowledged.
     pub(crate) may_lose: bool,
 }
 
@@ -69,7 +71,7 @@ fn places(history: &History) -> BTreeMap<&[u8], Vec<Place<'_>>> {
 /// of it.
 fn wrong_with_views(tab: &TabRecord, history: &History, rules: Rules) -> Vec<String> {
     let mut wrong = Vec::new();
-    if tab.resets > 0 && !rules.may_lose {
+    if tab.resets > 0 && !rules.may_reset {
         wrong.push(format!("it was told {} times to drop a log that the store cannot have lost", tab.resets));
     }
     for view in &tab.views {

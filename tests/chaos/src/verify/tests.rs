@@ -8,8 +8,10 @@ use tokio::time::Instant;
 use super::*;
 use crate::record::Acked;
 
-const STRICT: Rules = Rules { may_lose: false };
-const LOSSY: Rules = Rules { may_lose: true };
+const STRICT: Rules = Rules { may_reset: false, may_lose: false };
+const LOSSY: Rules = Rules { may_reset: true, may_lose: true };
+/// A cluster that waits for replicas.
+const REPLICATED: Rules = Rules { may_reset: true, may_lose: false };
 
 fn message(seq: Seq, id: u8, text: &str) -> Event {
     let body = event::Body::VisitorMessage(v1::VisitorMessage { id: vec![id; 16], text: text.to_owned() });
@@ -229,6 +231,8 @@ fn lost() -> History {
 fn a_loss_is_no_fault_where_it_was_announced_and_could_happen() {
     assert_eq!(wrong(&lost(), LOSSY), [""; 0]);
     assert!(wrong(&lost(), STRICT).iter().any(|what| what.contains("that the store cannot have lost")));
+    let acked = wrong(&lost(), REPLICATED);
+    assert!(acked.len() == 1 && acked[0].contains("message 3 was acknowledged at 4 and is in no log"), "{acked:#?}");
 }
 
 #[test]
