@@ -7,17 +7,23 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 pub mod embedded;
 mod error;
 mod key;
+mod lease;
 mod port;
 #[cfg(feature = "redis")]
 pub mod redis;
 
 pub use conversation::{Claim, Fence};
+#[cfg(feature = "dynamodb")]
+pub use dynamodb::DynamoStore;
 pub use embedded::EmbeddedStore;
 pub use error::StoreError;
 pub use key::{Index, InvalidKey, Key, MAX_KEY_BYTES, MAX_KEY_PART_BYTES};
+pub use lease::Lease;
 pub use port::{
     Answer, Append, Appended, BoxFuture, ClaimDue, Delete, Deleted, List, Listed, Listing, MAX_CLOCK_SKEW_MS, MAX_EVENT_BYTES,
     MAX_LIMIT, MAX_READ_BYTES, MAX_VALUE_BYTES, Put, PutOutcome, Record, Reserve, SetDue, Store, Version,
