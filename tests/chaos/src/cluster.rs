@@ -1,5 +1,6 @@
 //! Everything that runs: store, bus, functions, nodes, and the networks between them.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,43 +49,39 @@ impl Cluster {
         let backing = Backing::start(options, &folder.path().join("data")).await?;
         let log = logs.join("functions.log");
         let functions = Functions::start(&executable("local-dev")?, &config, MOST_FUNCTIONS, &log, random).await?;
+        let mut addresses = Vec::new();
+        for _ in 0..options.nodes {
+            addresses.push(free_address(random)?);
+        }
         let mut cluster = Self {
             nodes: Vec::new(),
-            balancer: Balancer::start(&[]).await?,
+            balancer: Balancer::start(&addresses).await?,
             store_links: proxies(backing.store_address(), options.nodes).await?,
             bus_links: proxies(backing.bus_address(), options.nodes).await?,
             functions,
             backing,
             _folder: folder,
         };
-        for number in 0..options.nodes {
-            let program = cluster.program(number, &config, logs, random)?;
+        for (number, address) in addresses.into_iter().enumerate() {
+            let mut program = cluster.program(number, address, logs)?;
+            program.set("CONFIG", config.display().to_string());
+            program.set("NODE_METRICS_LISTEN", free_address(random)?.to_string());
             cluster.nodes.push(Mutex::new(Node::start(program)?));
         }
-        let mut addresses = Vec::new();
-        for node in &cluster.nodes {
-            addresses.push(node.lock().await.address());
-        }
-        cluster.balancer = Balancer::start(&addresses).await?;
         cluster.ready().await?;
         Ok(cluster)
     }
 
-    fn program(&self, number: usize, config: &Path, logs: &Path, random: &mut Random) -> anyhow::Result<NodeProgram> {
-        let (address, metrics) = (free_address(random)?, free_address(random)?);
+    fn program(&self, number: usize, address: SocketAddr, logs: &Path) -> anyhow::Result<NodeProgram> {
         let name = format!("node-{}", number + 1);
         let link = |links: &[Proxy]| links.get(number).map(Proxy::address);
-        let mut variables = self.backing.variables(link(&self.store_links), link(&self.bus_links));
-        let own = [
-            ("FRONTDESK_CONFIG", config.display().to_string()),
-            ("FRONTDESK_NODE_NAME", name.clone()),
-            ("FRONTDESK_NODE_LISTEN", address.to_string()),
-            ("FRONTDESK_NODE_METRICS_LISTEN", metrics.to_string()),
-            ("FRONTDESK_FUNCTIONS_URL", format!("http://{}", self.functions.address)),
-        ];
-        variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        let variables = self.backing.variables(link(&self.store_links), link(&self.bus_links));
         let log = logs.join(format!("{name}.log"));
-        Ok(NodeProgram { name, executable: executable("conn-node")?, variables, address, log })
+        let mut program = NodeProgram { name, executable: executable("conn-node")?, variables, log };
+        program.set("NODE_NAME", program.name.clone());
+        program.set("NODE_LISTEN", address.to_string());
+        program.set("FUNCTIONS_URL", format!("http://{}", self.functions.address));
+        Ok(program)
     }
 
     /// Waits until every node is ready.
@@ -149,7 +146,7 @@ impl Cluster {
     }
 }
 
-async fn proxies(server: Option<std::net::SocketAddr>, count: usize) -> anyhow::Result<Vec<Proxy>> {
+async fn proxies(server: Option<SocketAddr>, count: usize) -> anyhow::Result<Vec<Proxy>> {
     let mut proxies = Vec::new();
     if let Some(server) = server {
         for _ in 0..count {

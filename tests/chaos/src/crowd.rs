@@ -14,7 +14,7 @@ use protocol::v1::Event;
 use store::Store;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, interval, sleep, timeout_at};
 
 use crate::record::TabRecord;
 use crate::verify::{self, History, Rules};
@@ -30,6 +30,15 @@ const TABS_OF_TEN: [usize; 10] = [1, 1, 1, 2, 1, 1, 2, 1, 2, 3];
 pub(crate) struct Crowd {
     phase: watch::Sender<Phase>,
     visitors: Vec<Vec<LiveTab>>,
+}
+
+/// The crowd at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Glance {
+    pub(crate) tabs: usize,
+    pub(crate) connected_tabs: usize,
+    /// Visitors who wait for an answer.
+    pub(crate) turns_under_way: usize,
 }
 
 struct LiveTab {
@@ -69,6 +78,21 @@ impl Crowd {
             live
         };
         Self { visitors: (0..count).map(&mut start_one).collect(), phase }
+    }
+
+    /// Looks at the crowd every second, for ever.
+    pub(crate) async fn watch(&self, seen: &mut Vec<Glance>) {
+        let mut ticks = interval(Duration::from_secs(1));
+        loop {
+            ticks.tick().await;
+            let tabs = || self.visitors.iter().flatten().map(|tab| tab.progress.borrow());
+            let turns = self.visitors.iter().filter_map(|tabs| tabs.first());
+            seen.push(Glance {
+                connected_tabs: tabs().filter(|progress| progress.is_open).count(),
+                tabs: tabs().count(),
+                turns_under_way: turns.filter(|tab| tab.progress.borrow().open_turn > 0).count(),
+            });
+        }
     }
 
     /// Nobody says anything new from here on.

@@ -70,6 +70,9 @@ pub(crate) struct Options {
 /// How long everything may take to be answered once nothing is broken any more.
 const CALM_DOWN: Duration = Duration::from_secs(60);
 
+/// What `tests/run` takes for "cannot run here".
+const SKIPPED: u8 = 77;
+
 /// The most lines of what is wrong that are printed.
 const MOST_LINES: usize = 60;
 
@@ -86,6 +89,9 @@ async fn main() -> anyhow::Result<ExitCode> {
 }
 
 async fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    if options.store != StoreKind::Embedded && (servers::missing("redis-server") || servers::missing("nats-server")) {
+        return Ok(ExitCode::from(SKIPPED));
+    }
     let seed = options.seed.unwrap_or_else(|| std::process::id().into());
     let logs = logs(seed)?;
     println!("seed {seed}; the processes' logs are in {}", logs.display());
@@ -97,7 +103,12 @@ async fn run(options: &Options) -> anyhow::Result<ExitCode> {
 
     let tally = Arc::new(Tally::default());
     let crowd = Crowd::start(options.visitors, cluster.balancer.address(), &mut random);
-    storm::run(&cluster, plan, &mut random, &tally).await;
+    let mut seen = Vec::new();
+    tokio::select! {
+        () = storm::run(&cluster, plan, &mut random, &tally) => {}
+        () = crowd.watch(&mut seen) => {}
+    }
+    println!("{}", report::glances(&seen));
     let (histories, wrong) = come_to_rest(&cluster, crowd, &tally).await?;
     stop(cluster).await?;
     count_logs(&logs, &tally)?;

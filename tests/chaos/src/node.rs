@@ -22,8 +22,14 @@ pub(crate) struct NodeProgram {
     pub(crate) name: String,
     pub(crate) executable: PathBuf,
     pub(crate) variables: Vec<(String, String)>,
-    pub(crate) address: SocketAddr,
     pub(crate) log: PathBuf,
+}
+
+impl NodeProgram {
+    /// Sets a key of the configuration, as in `NODE_NAME`.
+    pub(crate) fn set(&mut self, key: &str, value: String) {
+        self.variables.push((format!("FRONTDESK_{key}"), value));
+    }
 }
 
 /// A node that runs, or is to be started again.
@@ -38,10 +44,6 @@ impl Node {
         let mut node = Self { program, process: None };
         node.start_again()?;
         Ok(node)
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.program.address
     }
 
     /// Starts it, unless it runs.

@@ -35,10 +35,10 @@ pub(crate) struct TabRecord {
     pub(crate) resumes: u64,
     /// How connections ended, by close code. 0: without one.
     pub(crate) ends: BTreeMap<u16, u64>,
-    /// How long it had no welcomed connection each time, milliseconds.
-    pub(crate) without_ms: Vec<u64>,
-    /// Since when it has no connection.
-    pub(crate) lost_at: Option<Instant>,
+    /// How long it had no welcomed connection each time: milliseconds, and the close code that it began with.
+    pub(crate) without_ms: Vec<(u16, u64)>,
+    /// Since when it has no connection, and how it lost the last one.
+    pub(crate) lost: Option<(Instant, u16)>,
 }
 
 /// An acknowledged command.
@@ -81,8 +81,9 @@ impl TabRecord {
             Change::Event(event) => self.view().events.push(event),
             Change::Written { .. } => self.show(client),
             Change::Disconnected { code } => {
-                *self.ends.entry(code.unwrap_or(0)).or_default() += 1;
-                self.lost_at.get_or_insert(now);
+                let code = code.unwrap_or(0);
+                *self.ends.entry(code).or_default() += 1;
+                self.lost.get_or_insert((now, code));
             }
             Change::Wrong(what) => self.wrong.push(what),
         }
@@ -91,8 +92,8 @@ impl TabRecord {
     fn welcome(&mut self, visitor: String, now: Instant) {
         self.welcomes += 1;
         self.resumes += u64::from(self.views.last().is_some_and(|view| view.conversation == self.conversation));
-        if let Some(lost_at) = self.lost_at.take() {
-            self.without_ms.push(u64::try_from((now - lost_at).as_millis()).unwrap_or(u64::MAX));
+        if let Some((lost_at, code)) = self.lost.take() {
+            self.without_ms.push((code, u64::try_from((now - lost_at).as_millis()).unwrap_or(u64::MAX)));
         }
         if !self.visitor.is_empty() && self.visitor != visitor {
             self.wrong.push(format!("it was {}, and is another visitor now", self.visitor));

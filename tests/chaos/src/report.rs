@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use protocol::codes::CloseCode;
 use protocol::v1::{AnswerEnd, event};
 
+use crate::crowd::Glance;
 use crate::schedule::Scope;
 use crate::tally::Tally;
 use crate::verify::History;
@@ -57,23 +59,49 @@ fn count_event(body: Option<&event::Body>, tally: &Tally) {
     tally.add(name, 1);
 }
 
+/// What was going on while things were broken, for people to read.
+pub(crate) fn glances(seen: &[Glance]) -> String {
+    let median = |mut values: Vec<usize>| {
+        values.sort_unstable();
+        values.get(values.len() / 2).copied().unwrap_or(0)
+    };
+    let connected = seen.iter().map(|glance| glance.connected_tabs);
+    let turns: Vec<_> = seen.iter().map(|glance| glance.turns_under_way).collect();
+    format!(
+        "at any moment: {} of {} tabs connected (fewest {}), {} turns under way (most {})",
+        median(connected.clone().collect()),
+        seen.last().map_or(0, |glance| glance.tabs),
+        connected.min().unwrap_or(0),
+        median(turns.clone()),
+        turns.iter().max().unwrap_or(&0),
+    )
+}
+
 /// How long tabs had no connection, and how connections ended, for people to read.
 pub(crate) fn connections(histories: &[History]) -> String {
     let tabs = || histories.iter().flat_map(|history| history.tabs.iter().map(|(_, tab)| tab));
-    let mut without: Vec<u64> = tabs().flat_map(|tab| tab.without_ms.iter().copied()).collect();
-    without.sort_unstable();
-    let percentile = |percent: usize| without.get((without.len() * percent / 100).min(without.len().saturating_sub(1)));
-    let [p50, p99, longest] = [50, 99, 100].map(|percent| percentile(percent).copied().unwrap_or(0));
+    let without = || tabs().flat_map(|tab| tab.without_ms.iter().copied());
+    let drained = without().filter(|(code, _)| *code == CloseCode::Draining.number());
     let mut ends: BTreeMap<u16, u64> = BTreeMap::new();
     for (code, count) in tabs().flat_map(|tab| &tab.ends) {
         *ends.entry(*code).or_default() += count;
     }
     let ends: Vec<_> = ends.iter().map(|(code, count)| format!("{code}: {count}")).collect();
     format!(
-        "without connection: p50 {p50} ms, p99 {p99} ms, longest {longest} ms ({} times)\nends by close code (0: none): {}",
-        without.len(),
+        "a tab without connection: {}\nafter its node drained: {}\nends by close code (0: none): {}",
+        percentiles(without().map(|(_, ms)| ms).collect()),
+        percentiles(drained.map(|(_, ms)| ms).collect()),
         ends.join(", ")
     )
+}
+
+fn percentiles(mut ms: Vec<u64>) -> String {
+    ms.sort_unstable();
+    // The smallest value that so many percent of all do not exceed.
+    let percentile =
+        |percent: usize| ms.get((ms.len() * percent).div_ceil(100).saturating_sub(1)).copied().unwrap_or(0);
+    let [p50, p99, longest] = [50, 99, 100].map(percentile);
+    format!("p50 {p50} ms, p99 {p99} ms, longest {longest} ms, {} times", ms.len())
 }
 
 /// A run in which too little happened shows nothing: what must have happened in a minute of it, with 500 visitors.
@@ -131,5 +159,37 @@ pub(crate) fn count_log(log: &str, tally: &Tally) {
         } else if line.contains(" ERROR ") {
             tally.add("errors in the nodes' logs", 1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCOPE: Scope = Scope { seconds: 60, visitors: 500, nodes: 3, store_servers: 1, store_links: true, bus: true };
+
+    #[test]
+    fn a_run_in_which_nothing_was_broken_shows_nothing() {
+        let few = too_little(&Tally::default(), &SCOPE);
+        assert!(few.iter().any(|what| what == "only 0 nodes killed; the run needs 1 to show anything"), "{few:#?}");
+        assert!(few.len() > 15, "{few:#?}");
+        let alone = Scope { store_servers: 0, store_links: false, bus: false, ..SCOPE };
+        assert!(too_little(&Tally::default(), &alone).iter().all(|what| !what.contains("the bus")));
+    }
+
+    #[test]
+    fn what_the_nodes_logs_tell_is_counted_and_a_panic_is_wrong() {
+        let tally = Tally::default();
+        let log =
+            "1 INFO conn_node::due: due conversation=shop/v/1\n2 ERROR conn_node: x\nthread 'a' panicked at b.rs:1";
+        count_log(log, &tally);
+        assert_eq!((tally.count("conversations claimed when due"), tally.count("errors in the nodes' logs")), (1, 1));
+        assert_eq!(tally.take_wrong().len(), 1);
+    }
+
+    #[test]
+    fn percentiles_are_values_by_nearest_rank() {
+        assert_eq!(percentiles((1..=200).rev().collect()), "p50 100 ms, p99 198 ms, longest 200 ms, 200 times");
+        assert_eq!(percentiles(vec![]), "p50 0 ms, p99 0 ms, longest 0 ms, 0 times");
     }
 }
