@@ -93,6 +93,16 @@ impl Admission {
         self.with_new_token(tokens, visitor.clone(), now_ms)
     }
 
+    /// Whom an identity names; `None` if it is not good.
+    pub fn visitor_of_identity(&self, identity: &str, now_ms: u64) -> Option<VisitorId> {
+        self.identity.verify(identity, now_ms).ok()
+    }
+
+    /// Whether a token of the site's back end allows its bearer to have any visitor forgotten.
+    pub fn is_eraser(&self, token: &str, now_ms: u64) -> bool {
+        self.identity.verify_eraser(token, now_ms).is_ok()
+    }
+
     fn with_new_token(&self, tokens: &TokenKeys, visitor: VisitorId, now_ms: u64) -> Result<Admitted, Refusal> {
         let most_seconds = if visitor.is_signed() { self.signed_seconds } else { u64::MAX };
         let minted = tokens.mint(&self.site, &visitor, now_ms, most_seconds)?;

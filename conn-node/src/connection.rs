@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conversation::{Audience, Command, ConversationId, MessageId, Millis, Piece, Position, Reply};
+use conversation::{Audience, Command, ConversationId, MessageId, Millis, Piece, Position, Reply, Seq};
 use protocol::codes::{self, CloseCode, MAX_BAD_FRAMES};
 use protocol::v1::{self, ErrorCode, client_frame};
 use protocol::{convert, wire};
@@ -30,6 +30,10 @@ const MAX_PENDING: usize = 16;
 /// By how many the frames over the rate may outnumber those within it before the connection is closed: a client that does
 /// not listen to errors.
 const MAX_FLOODED: u32 = 200;
+
+/// How often a conversation is compared with its log while the bus works. A bus that loses messages says so (`hear`), and one
+/// that is away is seen by `health`; this is for what neither notices, and costs one small read.
+const REFRESH_EVERY: Duration = Duration::from_secs(120);
 
 /// When to try again after the store failed, milliseconds.
 const UNAVAILABLE_WAIT: Millis = 1_000;
@@ -79,6 +83,7 @@ pub(crate) struct Connection {
     position: Position,
     pending: VecDeque<Pending>,
     heard_at: Instant,
+    refreshed_at: Instant,
     bad_frames: u32,
     flooded: u32,
 }
@@ -92,7 +97,19 @@ impl Connection {
         position: Position,
     ) -> Self {
         let pending = VecDeque::new();
-        Self { node, socket, welcomed, held, position, pending, heard_at: Instant::now(), bad_frames: 0, flooded: 0 }
+        let now = Instant::now();
+        Self {
+            node,
+            socket,
+            welcomed,
+            held,
+            position,
+            pending,
+            heard_at: now,
+            refreshed_at: now,
+            bad_frames: 0,
+            flooded: 0,
+        }
     }
 
     /// Serves the connection to its end and says why it ended.
@@ -140,6 +157,7 @@ impl Connection {
         let mut fed = 0;
         while let Some(piece) = self.held.next_piece(&mut self.position, Audience::Visitor) {
             fed += match piece {
+                Piece::Reset(head) => self.reset(head).await?,
                 Piece::History(_) => self.deliver_history().await?,
                 piece => self.feed(piece).await?,
             };
@@ -147,10 +165,25 @@ impl Connection {
         if fed > 0 {
             self.socket.flush().await?;
         }
+        if self.held.is_forgotten() {
+            // Whoever comes back is in the next conversation. The token would only lead to what is gone.
+            return Err(Closing::With(CloseCode::TokenRefused));
+        }
         if self.node.drain.is_draining() && self.may_leave() {
             return Err(self.go_away().await);
         }
         Ok(())
+    }
+
+    /// The store has lost events that this client may hold: it is told so, and gets what there is.
+    async fn reset(&mut self, head: Seq) -> Result<usize, Closing> {
+        if head == 0 {
+            // The whole log is gone, perhaps because it was forgotten: coming back leads to where the visitor is now.
+            return Err(Closing::With(CloseCode::Unavailable));
+        }
+        let conversation = self.held.id().ordinal();
+        self.socket.send(v1::Opened { conversation, head, reset: true }).await?;
+        Ok(0)
     }
 
     async fn feed(&mut self, piece: Piece) -> Result<usize, SendError> {
@@ -164,7 +197,7 @@ impl Connection {
                 let offset = u32::try_from(offset).unwrap_or(u32::MAX);
                 self.socket.feed_delta(turn, run, offset, &text).await?
             }
-            Piece::History(_) => 0,
+            Piece::History(_) | Piece::Reset(_) => 0,
         };
         self.node.metrics.frames_sent.inc();
         self.node.metrics.bytes_sent.inc_by(bytes as u64);
@@ -179,6 +212,7 @@ impl Connection {
         })?;
         if events.is_empty() {
             tracing::error!(conversation = %self.held.id(), after = self.position.seq, "the log is shorter than it was");
+            self.held.handle(&self.node, conversation::Live::handle_refresh);
             return Err(Closing::With(CloseCode::Unavailable));
         }
         let mut fed = 0;
@@ -308,8 +342,8 @@ impl Connection {
             return self.refuse(ErrorCode::Unavailable, Vec::new(), UNAVAILABLE_WAIT).await;
         };
         self.held = held;
-        self.position = Position::default();
-        let head = self.held.look(|live| live.state().head());
+        let (head, epoch) = self.held.look(|live| (live.state().head(), live.epoch()));
+        self.position = Position { epoch, ..Position::default() };
         Ok(self.socket.send(v1::Opened { conversation: id.ordinal(), head, reset: true }).await?)
     }
 
@@ -334,9 +368,10 @@ impl Connection {
         if let Some(token) = self.welcomed.renew_token(&self.node, clock::now()) {
             self.socket.send(token).await?;
         }
-        if self.node.bus.is_some() {
-            // News that the bus lost shows at last when nothing follows it.
-            self.held.handle(&self.node, conversation::Live::handle_refresh);
+        if self.node.bus.is_some() && self.refreshed_at.elapsed() >= REFRESH_EVERY {
+            // News that were lost though the bus seemed to work show at last when nothing follows them.
+            self.refreshed_at = Instant::now();
+            self.node.look_again(&self.held).await;
         }
         Ok(self.socket.ping().await?)
     }

@@ -45,6 +45,11 @@ impl Conversations {
         (held, true)
     }
 
+    /// The conversation, if it is in memory.
+    pub(crate) fn held(&self, id: &ConversationId) -> Option<Arc<Held>> {
+        self.shard(id).get(id).map(Arc::clone)
+    }
+
     /// Everything in memory, for draining.
     pub(crate) fn all(&self) -> Vec<Arc<Held>> {
         self.shards.iter().flat_map(|shard| lock(shard).values().map(Arc::clone).collect::<Vec<_>>()).collect()
@@ -56,7 +61,7 @@ impl Conversations {
         for shard in &self.shards {
             let mut shard = lock(shard);
             let before = shard.len();
-            shard.retain(|_, held| !is_unneeded(node, held, now));
+            shard.retain(|_, held| !is_unneeded(held, now));
             node.metrics.conversations.sub(i64::try_from(before - shard.len()).unwrap_or(i64::MAX));
         }
     }
@@ -70,16 +75,13 @@ impl Conversations {
 /// Whether it can be forgotten. One that cannot, or not yet, rests if nothing happens in it.
 ///
 /// To be called under its shard's lock: then nobody can take another reference out of the map.
-fn is_unneeded(node: &Node, held: &Arc<Held>, now: Millis) -> bool {
+fn is_unneeded(held: &Arc<Held>, now: Millis) -> bool {
     let untouched = now.saturating_sub(held.touched());
     if untouched < REST_MS || !held.is_idle() {
         return false;
     }
-    if node.bus.is_none() {
-        // With a bus it stays: whether news was lost is told by comparing what is known with the log.
-        held.rest();
-    }
-    untouched >= LINGER_MS && Arc::strong_count(held) == 1
+    held.rest();
+    (untouched >= LINGER_MS || held.is_forgotten()) && Arc::strong_count(held) == 1
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use conversation::Millis;
+use conversation::{Claim, Millis};
 use store::ClaimDue;
 
 use crate::clock;
@@ -26,6 +26,8 @@ const CLAIM_GRACE_MS: Millis = 5_000;
 
 /// Claims what is due, for ever.
 pub(crate) async fn control(node: Arc<Node>) {
+    // Apart from the other nodes' looks: they started together.
+    tokio::time::sleep(LOOK_EVERY.mul_f64(rand::random())).await;
     let mut every = tokio::time::interval(LOOK_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -38,18 +40,21 @@ pub(crate) async fn control(node: Arc<Node>) {
 async fn claim(node: &Arc<Node>) -> usize {
     let now = clock::now();
     let until = now + node.config.turn.deadline_ms + CLAIM_GRACE_MS;
-    let claimed = match node.store.claim_due(ClaimDue { now, until, limit: BATCH, claim: rand::random() }).await {
+    // A name of its own for each round: a claim that this node has lost must not be taken for a newer one.
+    let claim: Claim = rand::random();
+    let claimed = match node.store.claim_due(ClaimDue { now, until, limit: BATCH, claim }).await {
         Ok(claimed) => claimed,
         Err(error) => {
             node.metrics.store_errors.with("claim_due").inc();
-            tracing::error!(%error, "due times cannot be read");
+            tracing::warn!(%error, "due times cannot be read");
             return 0;
         }
     };
     for id in &claimed {
         tracing::info!(conversation = %id, "due");
+        node.metrics.due_claimed.inc();
         if let Some(held) = node.load(id).await {
-            held.handle(node, |live, now| live.handle_due(now));
+            held.handle(node, |live, now| live.handle_due(now, claim));
         }
     }
     claimed.len()

@@ -21,6 +21,7 @@ use crate::refusal::Refusal;
 use crate::socket::{Received, Socket};
 use crate::visitor::VisitorId;
 use crate::visitors;
+use store::StoreError;
 
 /// When to try again after the store failed, milliseconds.
 const UNAVAILABLE_WAIT: Millis = 1_000;
@@ -58,9 +59,18 @@ type Greeted = (Welcomed, Arc<Held>, Position);
 async fn exchange(node: &Arc<Node>, socket: &mut Socket, caller: &Caller) -> Result<Greeted, Closing> {
     let limit = Duration::from_millis(node.config.limits.hello_timeout_ms);
     let frames = node.limits.frame_rate();
-    let hello = match tokio::time::timeout(limit, hello(node, socket, &frames)).await {
-        Ok(hello) => hello?,
-        Err(_) => return Err(refuse_code(node, socket, ErrorCode::HelloTimeout, 0).await),
+    let said = tokio::select! {
+        said = tokio::time::timeout(limit, hello(node, socket, &frames)) => Some(said),
+        () = node.drain.begun() => None,
+    };
+    let hello = match said {
+        Some(Ok(hello)) => hello?,
+        Some(Err(_)) => return Err(refuse_code(node, socket, ErrorCode::HelloTimeout, 0).await),
+        // Nobody is to wait for one who may never say it.
+        None => {
+            let wait = node.drain.retry_after_ms();
+            return Err(refuse_code(node, socket, ErrorCode::Draining, wait).await);
+        }
     };
     match admit(node, caller, &hello, frames) {
         Ok(welcomed) => welcome(node, socket, hello, welcomed).await,
@@ -156,7 +166,14 @@ async fn welcome(
         // The client may know better: the bus may have lost the news of an event.
         node.refresh(&held).await;
     }
-    let (opened, position) = open(&held, &hello, welcomed.owns_cursor);
+    let is_same_log = match holds_the_same(node, &held, &hello).await {
+        Ok(is_same_log) => is_same_log,
+        Err(error) => {
+            tracing::warn!(conversation = %id, %error, "a cursor cannot be compared with the log");
+            return Err(refuse_code(node, socket, ErrorCode::Unavailable, UNAVAILABLE_WAIT).await);
+        }
+    };
+    let (opened, position) = open(&held, &hello, welcomed.owns_cursor && is_same_log);
     let token = welcomed.visitor.token.take();
     let frame = v1::Welcome {
         visitor: welcomed.visitor.visitor.as_str().to_owned(),
@@ -168,6 +185,21 @@ async fn welcome(
     };
     socket.send(frame).await?;
     Ok((welcomed, held, position))
+}
+
+/// Whether the event that the client says it holds last is the log's, where that is no longer in memory. A store that lost
+/// events may hold others in their places.
+async fn holds_the_same(node: &Node, held: &Held, hello: &v1::Hello) -> Result<bool, StoreError> {
+    let is_told_from_memory = held.look(|live| live.knows(hello.after) || hello.after > live.state().head());
+    if hello.after == 0 || hello.after_at_ms == 0 || is_told_from_memory || hello.conversation != held.id().ordinal() {
+        return Ok(true);
+    }
+    let events = node.store.read(held.id(), hello.after - 1, 1).await?;
+    Ok(events.first().is_some_and(|event| event.at == after_at(hello)))
+}
+
+fn after_at(hello: &v1::Hello) -> Millis {
+    Millis::try_from(hello.after_at_ms).unwrap_or(0)
 }
 
 async fn current(node: &Node, welcomed: &Welcomed, now: Millis) -> Result<ConversationId, visitors::VisitorError> {
@@ -182,16 +214,19 @@ async fn current(node: &Node, welcomed: &Welcomed, now: Millis) -> Result<Conver
 /// Where the client goes on: after what it holds, if that is of this log.
 fn open(held: &Held, hello: &v1::Hello, owns_cursor: bool) -> (v1::Opened, Position) {
     let conversation = held.id().ordinal();
-    let (head, resume) = held.look(|live| (live.state().head(), live.resume(hello.after)));
+    let (head, resume, epoch) = held.look(|live| {
+        let resume = live.resume(hello.after, after_at(hello));
+        (live.state().head(), resume, live.epoch())
+    });
     let holds_something = hello.conversation != 0 || hello.after != 0;
     let is_of_this_log = hello.conversation == conversation && owns_cursor;
     match resume {
         Resume::After(seq) if is_of_this_log || !holds_something => {
             let offset = usize::try_from(hello.offset).unwrap_or(usize::MAX);
-            let position = Position { seq, turn: hello.turn, run: hello.run, offset };
+            let position = Position { epoch, seq, turn: hello.turn, run: hello.run, offset };
             (v1::Opened { conversation, head, reset: false }, position)
         }
-        _ => (v1::Opened { conversation, head, reset: true }, Position::default()),
+        _ => (v1::Opened { conversation, head, reset: true }, Position { epoch, ..Position::default() }),
     }
 }
 

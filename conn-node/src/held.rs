@@ -8,20 +8,21 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use conversation::{
-    Audience, Command, CommandKey, ConversationId, Event, Live, Millis, Outcome, Output, Piece, Policy, Position,
-    Reply, Seq,
+    Audience, Claim, Command, CommandKey, ConversationId, Event, Fence, Live, Millis, Notice, Outcome, Output, Piece, Policy,
+    Position, Reply, Rested, Seq,
 };
-use store::{Append, Appended, Fence};
+use store::{Append, Appended, SetDue, StoreError};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::clock;
 use crate::hear;
+use crate::life;
 use crate::node::Node;
 use crate::turn;
 
@@ -36,14 +37,18 @@ pub(crate) struct Held {
     inner: Mutex<Inner>,
     changed: Notify,
     touched: AtomicU64,
+    /// Whether others may have missed what this node said: the bus refused it.
+    unpublished: AtomicBool,
+    /// Whether its log was forgotten while it was held here.
+    forgotten: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Inner {
     /// `None`: it rests.
     live: Option<Box<Live>>,
-    /// The newest event when it went to rest: a connection that has not got it reads it from the store.
-    rested_at: Seq,
+    /// What was known when it went to rest: a connection that has not got the newest event reads it from the store.
+    rested: Rested,
     language: Box<str>,
     replies: HashMap<CommandKey, oneshot::Sender<Reply>>,
     next_key: CommandKey,
@@ -52,10 +57,19 @@ struct Inner {
     listener: Option<AbortHandle>,
 }
 
+/// An append on its way.
+#[derive(Debug)]
+struct Planned {
+    event: Arc<Event>,
+    due: Option<Millis>,
+    fence: Fence,
+    previous_at: Millis,
+}
+
 impl Inner {
     /// The conversation; one that rested wants its log again.
     fn live(&mut self, policy: &Arc<Policy>) -> &mut Live {
-        self.live.get_or_insert_with(|| Box::new(Live::new(Arc::clone(policy))))
+        self.live.get_or_insert_with(|| Box::new(Live::wake(Arc::clone(policy), self.rested)))
     }
 }
 
@@ -72,7 +86,7 @@ impl Held {
     pub(crate) fn new(id: ConversationId, policy: Arc<Policy>, now: Millis) -> Self {
         let inner = Inner {
             live: Some(Box::new(Live::new(Arc::clone(&policy)))),
-            rested_at: 0,
+            rested: Rested::default(),
             language: "".into(),
             replies: HashMap::new(),
             next_key: 0,
@@ -80,7 +94,15 @@ impl Held {
             timer: None,
             listener: None,
         };
-        Self { id, policy, inner: Mutex::new(inner), changed: Notify::new(), touched: AtomicU64::new(now) }
+        Self {
+            id,
+            policy,
+            inner: Mutex::new(inner),
+            changed: Notify::new(),
+            touched: AtomicU64::new(now),
+            unpublished: AtomicBool::new(false),
+            forgotten: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn id(&self) -> &ConversationId {
@@ -118,12 +140,47 @@ impl Held {
         self.lock().listener = Some(listener);
     }
 
+    /// Notes that the bus refused what this node had to say.
+    pub(crate) fn note_unpublished(&self) {
+        self.unpublished.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells the other nodes of the newest event again, if they may have missed it. Whoever lacks those before it sees the
+    /// gap.
+    pub(crate) fn publish_again(&self, node: &Node) {
+        if !self.unpublished.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(newest) = self.look(|live| live.newest().cloned()) {
+            self.unpublished.store(false, Ordering::Relaxed);
+            hear::publish(node, self, &Notice::Event(newest));
+        }
+    }
+
+    /// Its log is gone: nothing of it is kept here, and whoever is connected to it has to leave.
+    pub(crate) fn forget(&self) {
+        self.forgotten.store(true, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether its log was forgotten while it was held here.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.forgotten.load(Ordering::Relaxed)
+    }
+
+    /// What was known of it when it went to rest; `None`: it does not rest.
+    pub(crate) fn rested(&self) -> Option<Rested> {
+        let inner = self.lock();
+        inner.live.is_none().then_some(inner.rested)
+    }
+
     /// Looks at the conversation; at one that rests as at one of which nothing has been read (see
     /// [`crate::node::Node::load`]).
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Live) -> T) -> T {
-        match &self.lock().live {
+        let inner = self.lock();
+        match &inner.live {
             Some(live) => look(live),
-            None => look(&Live::new(Arc::clone(&self.policy))),
+            None => look(&Live::wake(Arc::clone(&self.policy), inner.rested)),
         }
     }
 
@@ -145,7 +202,7 @@ impl Held {
     pub(crate) fn rest(&self) {
         let mut inner = self.lock();
         if let Some(live) = inner.live.take_if(|live| live.is_idle() && live.is_loaded()) {
-            inner.rested_at = live.state().head();
+            inner.rested = live.rest();
         }
     }
 
@@ -167,7 +224,11 @@ impl Held {
         let inner = self.lock();
         match &inner.live {
             Some(live) => live.next_piece(position, audience),
-            None => (position.seq < inner.rested_at).then_some(Piece::History(position.seq)),
+            None if position.epoch != inner.rested.epoch => {
+                *position = Position { epoch: inner.rested.epoch, ..Position::default() };
+                Some(Piece::Reset(inner.rested.head))
+            }
+            None => (position.seq < inner.rested.head).then_some(Piece::History(position.seq)),
         }
     }
 
@@ -207,7 +268,12 @@ impl Held {
     fn carry_out(self: &Arc<Self>, node: &Arc<Node>, inner: &mut Inner, now: Millis) {
         while let Some(output) = inner.live.as_mut().and_then(|live| live.poll_output()) {
             match output {
-                Output::Append { event, due } => self.spawn(node, |held, node| held.append(node, event, due)),
+                Output::Append { event, due, fence, previous_at } => {
+                    self.spawn(node, move |held, node| held.append(node, Planned { event, due, fence, previous_at }))
+                }
+                Output::Release { head, due, claim } => {
+                    self.spawn(node, move |held, node| held.release(node, head, due, claim))
+                }
                 Output::Read { after } => self.spawn(node, move |held, node| held.read(node, after)),
                 Output::Reply { to, reply } => {
                     if let Some(sender) = inner.replies.remove(&to) {
@@ -215,7 +281,7 @@ impl Held {
                         let _ = sender.send(reply);
                     }
                 }
-                Output::Publish(notice) => hear::publish(node, &self.id, &notice),
+                Output::Publish(notice) => hear::publish(node, self, &notice),
                 Output::Invoke(invocation) => {
                     let run = invocation.run;
                     let task = tokio::spawn(turn::run(Arc::clone(node), Arc::clone(self), invocation));
@@ -244,16 +310,22 @@ impl Held {
         tokio::spawn(task(Arc::clone(self), Arc::clone(node)));
     }
 
-    async fn append(self: Arc<Self>, node: Arc<Node>, event: Arc<Event>, due: Option<Millis>) {
+    async fn append(self: Arc<Self>, node: Arc<Node>, planned: Planned) {
+        let event = &planned.event;
         let started = Instant::now();
-        let appended = node.store.append_at(Append { conversation: &self.id, event: &event, due, fence: Fence::Open, previous_at: 0 }).await;
+        let appended = self.store(&node, &planned).await;
         node.metrics.append.observe(started.elapsed().as_secs_f64() * 1_000.0);
         match appended {
             Ok(Appended::Stored) => {
-                node.count(&event);
+                node.count(event);
                 self.handle(&node, |live, now| live.handle_appended(now));
             }
-            Ok(Appended::Conflict | Appended::Fenced) => self.handle(&node, |live, now| live.handle_conflict(now)),
+            Ok(Appended::Conflict) => self.handle(&node, |live, now| live.handle_conflict(now)),
+            Ok(Appended::Fenced) => {
+                node.metrics.fenced.inc();
+                tracing::info!(conversation = %self.id, seq = event.seq, "another node has claimed it");
+                self.handle(&node, |live, now| live.handle_fenced(now));
+            }
             Err(error) => {
                 node.metrics.store_errors.with("append").inc();
                 tracing::error!(conversation = %self.id, seq = event.seq, %error, "append failed");
@@ -262,12 +334,35 @@ impl Held {
         }
     }
 
+    async fn release(self: Arc<Self>, node: Arc<Node>, head: Seq, due: Option<Millis>, claim: Claim) {
+        let set_due = SetDue { conversation: &self.id, head, due, fence: Fence::Claimed(claim) };
+        if let Err(error) = node.store.set_due(set_due).await {
+            node.metrics.store_errors.with("set_due").inc();
+            tracing::warn!(conversation = %self.id, %error, "a claim cannot be given back; it ends by itself");
+        }
+    }
+
+    async fn store(&self, node: &Node, planned: &Planned) -> Result<Appended, StoreError> {
+        let Planned { event, due, fence, previous_at } = planned;
+        if event.seq == 1 {
+            // First of all, so that no log is ever without the mark by which it will be found and forgotten.
+            life::enlist(node, &self.id).await?;
+        }
+        let (due, fence, previous_at) = (*due, *fence, *previous_at);
+        node.store.append_at(Append { conversation: &self.id, event, due, fence, previous_at }).await
+    }
+
     async fn read(self: Arc<Self>, node: Arc<Node>, after: u32) {
+        let epoch = self.look(Live::epoch);
         match node.store.read(&self.id, after, PAGE).await {
             // Only an empty answer says that the log ends.
             Ok(events) => {
                 let more = !events.is_empty();
                 self.handle(&node, |live, now| live.handle_read(now, events, more));
+                if self.look(Live::epoch) != epoch {
+                    node.metrics.resets.inc();
+                    tracing::error!(conversation = %self.id, "the store lost events that it had acknowledged: clients are reset");
+                }
                 if let Some(violation) = self.look(|live| live.violation().cloned()) {
                     tracing::error!(conversation = %self.id, %violation, "conversation cannot go on");
                 }

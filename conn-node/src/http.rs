@@ -32,6 +32,8 @@ pub enum Readiness {
     Draining,
     /// No: its store does not answer.
     StoreFailing,
+    /// No: the bus to the other nodes does not answer.
+    BusFailing,
 }
 
 /// What the routes work with.
@@ -43,7 +45,7 @@ struct Front {
 }
 
 /// The routes of the public port, apart from the WebSocket endpoint. `readiness` is asked at each `/readyz`; `responses`
-/// counts answers by class.
+/// counts answers by class. `more` are routes that need the rest of the node.
 ///
 /// # Errors
 /// A file of the widget, or a site's settings, cannot be prepared.
@@ -51,6 +53,7 @@ pub fn router(
     config: &Config,
     readiness: impl Fn() -> Readiness + Send + Sync + 'static,
     responses: Family,
+    more: Router,
 ) -> io::Result<Router> {
     let settings = |(key, site): (&String, &config::Site)| {
         Ok((key.clone(), (site.clone(), Settings::new(site, config.limits.max_text_bytes)?)))
@@ -66,10 +69,12 @@ pub fn router(
         .route("/widget/{*file}", get(widget))
         .route("/healthz", get(async || Json(json!({"status": "ok"}))))
         .route("/readyz", get(ready))
+        .with_state(Arc::clone(&front))
+        .merge(more)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&front), finish));
-    Ok(router.with_state(front))
+    Ok(router)
 }
 
 /// A site's public settings, for pages that the site allows, and for whoever is no page.
@@ -106,6 +111,7 @@ async fn ready(State(front): State<Arc<Front>>) -> Response {
         Readiness::Ready => (StatusCode::OK, "ready"),
         Readiness::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         Readiness::StoreFailing => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer"),
+        Readiness::BusFailing => (StatusCode::SERVICE_UNAVAILABLE, "the bus does not answer"),
     };
     (status, Json(json!({"status": text}))).into_response()
 }

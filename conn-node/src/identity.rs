@@ -75,7 +75,11 @@ struct Claims {
     exp: Option<serde_json::Value>,
     nbf: Option<serde_json::Value>,
     aud: Option<serde_json::Value>,
+    scope: Option<serde_json::Value>,
 }
+
+/// The `scope` of a token with which a site's back end has visitors forgotten.
+const ERASE_SCOPE: &str = "erase";
 
 impl IdentityKeys {
     /// Reads the keys of `site`.
@@ -100,6 +104,31 @@ impl IdentityKeys {
     /// # Errors
     /// It is not good for this site at this time.
     pub fn verify(&self, jwt: &str, now_ms: u64) -> Result<VisitorId, IdentityError> {
+        let claims = self.verified(jwt, now_ms)?;
+        if claims.scope.as_ref().and_then(|scope| scope.as_str()) == Some(ERASE_SCOPE) {
+            return Err(IdentityError::Claims); // It names nobody, and must not end up in a page.
+        }
+        let subject = claims.sub.as_ref().and_then(|sub| sub.as_str()).ok_or(IdentityError::Claims)?;
+        if !(1..=MAX_SUBJECT_BYTES).contains(&subject.len()) {
+            return Err(IdentityError::Claims);
+        }
+        Ok(VisitorId::signed(&self.site, subject))
+    }
+
+    /// Whether this is a token with which the site's back end may have any visitor forgotten: signed, in time and meant for
+    /// this site as an identity is, with `"scope": "erase"`. An identity, which a page gets to see, is none.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn verify_eraser(&self, jwt: &str, now_ms: u64) -> Result<(), IdentityError> {
+        let claims = self.verified(jwt, now_ms)?;
+        match claims.scope.as_ref().and_then(|scope| scope.as_str()) {
+            Some(ERASE_SCOPE) => Ok(()),
+            _ => Err(IdentityError::Claims),
+        }
+    }
+
+    fn verified(&self, jwt: &str, now_ms: u64) -> Result<Claims, IdentityError> {
         let header = jsonwebtoken::decode_header(jwt).map_err(|_| IdentityError::Malformed)?;
         if header.crit.is_some() {
             return Err(IdentityError::Malformed);
@@ -107,11 +136,7 @@ impl IdentityKeys {
         let claims = self.claims(jwt, &header)?;
         self.check_audience(&claims)?;
         self.check_time(&claims, now_ms as f64 / 1_000.0)?;
-        let subject = claims.sub.as_ref().and_then(|sub| sub.as_str()).ok_or(IdentityError::Claims)?;
-        if !(1..=MAX_SUBJECT_BYTES).contains(&subject.len()) {
-            return Err(IdentityError::Claims);
-        }
-        Ok(VisitorId::signed(&self.site, subject))
+        Ok(claims)
     }
 
     /// The content, once a key has verified it.

@@ -13,12 +13,15 @@ mod drain;
 mod due;
 #[cfg(feature = "echo")]
 pub mod echo;
+mod erase;
 mod greet;
+mod health;
 mod hear;
 mod held;
 pub mod http;
 pub mod identity;
 pub mod invoke;
+mod life;
 pub mod limits;
 pub mod metrics_http;
 mod node;

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::Bus;
-use config::{Config, ConfigError};
-use conversation::{Body, ConversationId, Event, Live, Policy};
+use bus::{Bus, Topic};
+use config::{Config, ConfigError, Life};
+use conversation::{Body, ConversationId, Event, Live, Notice, Policy};
 use futures_util::FutureExt;
 use store::Store;
 use telemetry::NodeMetrics;
@@ -15,6 +15,7 @@ use crate::admission::Admission;
 use crate::clock;
 use crate::conversations::Conversations;
 use crate::drain::Drain;
+use crate::health::Health;
 use crate::hear;
 use crate::held::Held;
 use crate::http::Readiness;
@@ -36,6 +37,7 @@ pub(crate) struct Node {
     pub(crate) sites: HashMap<String, Site>,
     pub(crate) limits: Limits,
     pub(crate) drain: Drain,
+    pub(crate) health: Health,
 }
 
 /// One site on this node.
@@ -50,17 +52,19 @@ pub(crate) struct Site {
 ///
 /// # Errors
 /// One of their public keys cannot be read.
-pub(crate) fn sites(config: &Config) -> Result<HashMap<String, Site>, ConfigError> {
+pub(crate) fn sites(config: &Config, has_others: bool) -> Result<HashMap<String, Site>, ConfigError> {
     let salt = rand::random();
     let of = |(key, site): (&String, &config::Site)| {
-        let site = Site { admission: Admission::new(key, site)?, policy: Arc::new(policy(config, site, salt)) };
+        let site = Site { admission: Admission::new(key, site)?, policy: Arc::new(policy(config, site, salt, has_others)) };
         Ok((key.clone(), site))
     };
     config.sites.iter().map(of).collect()
 }
 
-fn policy(config: &Config, site: &config::Site, salt: u32) -> Policy {
+fn policy(config: &Config, site: &config::Site, salt: u32, has_others: bool) -> Policy {
+    let defaults = Policy::default();
     Policy {
+        heartbeat: defaults.heartbeat.filter(|_| has_others),
         max_text_bytes: config.limits.max_text_bytes,
         max_answer_bytes: config.turn.max_answer_bytes,
         max_events: config.limits.events_per_conversation,
@@ -70,7 +74,7 @@ fn policy(config: &Config, site: &config::Site, salt: u32) -> Policy {
         // The same for all conversations of one start, and hardly ever that of another node or of this one's last start.
         run_salt: salt,
         fallback: fallbacks(site),
-        ..Policy::default()
+        ..defaults
     }
 }
 
@@ -109,6 +113,34 @@ impl Node {
         held.wait_until(|live| live.is_current() || is_stuck(live)).await;
     }
 
+    /// Has the log read if it is another one than known. One at rest is compared without being woken.
+    pub(crate) async fn look_again(self: &Arc<Self>, held: &Arc<Held>) {
+        match held.rested() {
+            Some(rested) => match self.store.head(held.id()).await {
+                Ok(head) if head != rested.head => held.handle(self, Live::handle_refresh),
+                Ok(_) => {}
+                Err(error) => tracing::debug!(conversation = %held.id(), %error, "cannot be compared with its log"),
+            },
+            None => held.handle(self, Live::handle_refresh),
+        }
+    }
+
+    /// How long conversations of a site live; `None`: the site is no longer configured.
+    pub(crate) fn life(&self, site: &str) -> Option<&Life> {
+        self.config.sites.get(site).map(|site| &site.life)
+    }
+
+    /// Tells the other nodes that a conversation which is not held here is gone.
+    pub(crate) fn publish_forgotten(&self, id: &ConversationId) {
+        let Some(bus) = &self.bus else { return };
+        let message = protocol::bus::encode_notice(&self.config.node.name, &Notice::Forgotten);
+        if let Err(error) = bus.publish(&Topic::Conversation(id.clone()), message.into()) {
+            // Who misses it finds the log gone when it is looked at next.
+            self.metrics.bus_errors.inc();
+            tracing::debug!(conversation = %id, %error, "not published");
+        }
+    }
+
     /// Counts what was stored.
     pub(crate) fn count(&self, event: &Event) {
         match &event.body {
@@ -124,10 +156,14 @@ impl Node {
         if self.drain.is_draining() {
             return Readiness::Draining;
         }
-        // The store knows without waiting; one that has to ask somebody first counts as not ready until it knows.
+        if !self.health.store_answers() {
+            return Readiness::StoreFailing;
+        }
+        // A store in this process knows without waiting; of one elsewhere `health` knows.
         match self.store.ready().now_or_never() {
-            Some(Ok(())) => Readiness::Ready,
-            Some(Err(_)) | None => Readiness::StoreFailing,
+            Some(Err(_)) => Readiness::StoreFailing,
+            _ if !self.health.bus_answers() => Readiness::BusFailing,
+            Some(Ok(())) | None => Readiness::Ready,
         }
     }
 
@@ -148,7 +184,7 @@ impl Node {
 }
 
 /// Whether more of the log cannot be had now: the store does not answer, or what it holds breaks a rule.
-fn is_stuck(live: &Live) -> bool {
+pub(crate) fn is_stuck(live: &Live) -> bool {
     live.is_store_failing() || live.violation().is_some()
 }
 

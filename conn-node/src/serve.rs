@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use bus::Bus;
-use config::{Config, ConfigError, Data, EXIT_CODE_BAD_CONFIG};
+use bus::nats::NatsBus;
+use bus::redis::RedisBus;
+use bus::{Bus, BusError};
+use config::{BusUrl, Config, ConfigError, Data, EXIT_CODE_BAD_CONFIG, StoreUrl};
 use governor::clock::DefaultClock;
-use store::Store;
 use store::embedded::{EmbeddedStore, OpenError, Options};
+use store::{RedisStore, Store, StoreError};
 use telemetry::{MetricsError, NodeMetrics};
 use tokio::net::TcpListener;
 
 use crate::conversations::Conversations;
 use crate::drain::{self, Drain};
+use crate::health::Health;
 use crate::invoke::Invoker;
 use crate::invoke::http::HttpInvoker;
 use crate::limits::Limits;
@@ -22,7 +25,7 @@ use crate::node::{Node, sites};
 use crate::timed::TimedStore;
 use crate::token_key::{self, TokenKeyError};
 use crate::tokens::{NoKey, TokenKeys};
-use crate::{accept, due, http, metrics_http};
+use crate::{accept, due, erase, health, http, life, metrics_http};
 
 /// What a node works with; tests and clusters give their own.
 pub struct Parts {
@@ -93,22 +96,52 @@ pub struct Bound {
 /// # Errors
 /// It cannot start; see [`RunError`].
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-    let parts = parts(&config)?;
+    let parts = parts(&config).await?;
     let bound = bind(config, parts).await?;
     tracing::info!(address = %bound.address(), metrics = %bound.metrics_address(), "serving");
     bound.serve(shutdown).await;
     Ok(())
 }
 
-/// The store and the invoker that the configuration asks for. The embedded store locks its folder: no other node can
-/// share it, so there is no bus.
-fn parts(config: &Config) -> Result<Parts, RunError> {
-    let store = match &config.store.data {
-        Data::Folder(folder) => EmbeddedStore::open(folder, Options::default())?,
-        Data::Memory => EmbeddedStore::memory(Options::default())?,
-    };
-    let invoker = HttpInvoker::new(config.functions.url.as_str())?;
-    Ok(Parts { store: Arc::new(store), bus: None, invoker: Arc::new(invoker) })
+/// The store, the bus and the invoker that the configuration asks for. A server that cannot be reached now is no error: the
+/// node is not ready until it can.
+async fn parts(config: &Config) -> Result<Parts, RunError> {
+    config.check_node()?;
+    let (store, bus) = (store(config).await?, bus(config).await?);
+    let invoker = Arc::new(HttpInvoker::new(config.functions.url.as_str())?);
+    Ok(Parts { store, bus, invoker })
+}
+
+async fn store(config: &Config) -> Result<Arc<dyn Store>, RunError> {
+    let bad = |error: StoreError| ConfigError::new("store.url", error.to_string());
+    match (&config.store.url, &config.store.data) {
+        (StoreUrl::Embedded, Data::Folder(folder)) => Ok(Arc::new(EmbeddedStore::open(folder, Options::default())?)),
+        (StoreUrl::Embedded, Data::Memory) => Ok(Arc::new(EmbeddedStore::memory(Options::default())?)),
+        (StoreUrl::Redis(url), _) => {
+            let options = store::redis::Options { replicas: config.store.replicas, ..Default::default() };
+            Ok(Arc::new(RedisStore::connect(url.reveal(), options).await.map_err(bad)?))
+        }
+        #[cfg(feature = "dynamodb")]
+        (StoreUrl::DynamoDb(url), _) => {
+            let options = store::dynamodb::Options::default();
+            Ok(Arc::new(store::dynamodb::DynamoStore::connect(url.reveal(), options).await.map_err(bad)?))
+        }
+        #[cfg(not(feature = "dynamodb"))]
+        (StoreUrl::DynamoDb(_), _) => {
+            let reason = "is DynamoDB, and this program was built without it: build it with cargo build --release -p \
+                          conn-node --features dynamodb";
+            Err(ConfigError::new("store.url", reason).into())
+        }
+    }
+}
+
+async fn bus(config: &Config) -> Result<Option<Arc<dyn Bus>>, RunError> {
+    let bad = |error: BusError| ConfigError::new("bus.url", error.to_string());
+    Ok(match &config.bus.url {
+        BusUrl::None => None,
+        BusUrl::Redis(url) => Some(Arc::new(RedisBus::connect(url.reveal()).await.map_err(bad)?)),
+        BusUrl::Nats(url) => Some(Arc::new(NatsBus::connect(url.reveal()).await.map_err(bad)?)),
+    })
 }
 
 /// Makes a node of `parts` and listens.
@@ -125,12 +158,13 @@ pub async fn bind(config: Config, parts: Parts) -> Result<Bound, RunError> {
     let metrics_listener = listen("node.metrics_listen", config.node.metrics_listen).await?;
     let node = Node {
         store: Arc::new(TimedStore::new(parts.store, Duration::from_millis(config.store.timeout_ms))),
+        sites: sites(&config, parts.bus.is_some())?,
+        health: Health::default(),
         bus: parts.bus,
         invoker: parts.invoker,
         metrics: NodeMetrics::new(&config.node.name)?,
         conversations: Conversations::new(),
         tokens,
-        sites: sites(&config)?,
         limits: Limits::new(&config.node, &config.limits, DefaultClock::default()),
         drain: Drain::default(),
         config,
@@ -138,7 +172,8 @@ pub async fn bind(config: Config, parts: Parts) -> Result<Bound, RunError> {
     let node = Arc::new(node);
     let asked = Arc::clone(&node);
     let responses = node.metrics.http_responses.clone();
-    let router = http::router(&node.config, move || asked.readiness(), responses).map_err(RunError::Files)?;
+    let router = http::router(&node.config, move || asked.readiness(), responses, erase::router(Arc::clone(&node)));
+    let router = router.map_err(RunError::Files)?;
     Ok(Bound { node, listener, metrics_listener, router })
 }
 
@@ -181,11 +216,14 @@ impl Bound {
         let Self { node, listener, metrics_listener, router } = self;
         let metered = Arc::clone(&node);
         let metrics = metrics_http::router(move || metered.metrics.render());
+        health::look(&node, 0).await;
         let tasks = [
             tokio::spawn(accept::accept(Arc::clone(&node), listener, router)),
             tokio::spawn(serve_metrics(metrics_listener, metrics)),
             tokio::spawn(due::control(Arc::clone(&node))),
             tokio::spawn(due::forget(Arc::clone(&node))),
+            tokio::spawn(life::control(Arc::clone(&node))),
+            tokio::spawn(health::watch(Arc::clone(&node))),
         ];
         shutdown.await;
         drain::drain(&node).await;

@@ -13,6 +13,10 @@ const TRIES: usize = 8;
 /// Milliseconds of a day; days are counted in UTC.
 const DAY_MS: Millis = 86_400_000;
 
+/// How long the number of the next conversation stays after all before it were forgotten: twice as long as a store keeps
+/// writers out of a forgotten log at the least, milliseconds.
+const LEFT_MS: Millis = 2 * DAY_MS;
+
 /// Why a visitor's conversation cannot be named.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VisitorError {
@@ -82,6 +86,56 @@ pub(crate) async fn begin(
         }
     }
     let what = format!("begin the conversation after {after}");
+    let reason = "others keep changing the visitor's record".to_owned();
+    Err(StoreError::Unavailable { what, reason, retry_after_ms: 1_000 }.into())
+}
+
+/// Sees to it that the visitor's next conversation is another one than `forgotten`, which goes. One that has begun a later one
+/// since is in that one already.
+pub(crate) async fn leave(store: &dyn Store, forgotten: &ConversationId, now: Millis) -> Result<(), VisitorError> {
+    let (site, visitor) = (forgotten.site(), forgotten.visitor());
+    move_on(store, site, visitor, |current| current.ordinal <= forgotten.ordinal(), now).await.map(|_newest| ())
+}
+
+/// Sees to it that the visitor's next conversation is none of those there are, and returns the newest of these.
+pub(crate) async fn leave_all(
+    store: &dyn Store,
+    site: &str,
+    visitor: &str,
+    now: Millis,
+) -> Result<ConversationId, VisitorError> {
+    move_on(store, site, visitor, |_| true, now).await
+}
+
+/// Makes the next conversation the current one, if `has_to` says so of the current one, and returns the newest that there
+/// was. The record that remains ends by itself: by then nobody knows the conversations before it any more.
+async fn move_on(
+    store: &dyn Store,
+    site: &str,
+    visitor: &str,
+    has_to: impl Fn(Current) -> bool,
+    now: Millis,
+) -> Result<ConversationId, VisitorError> {
+    let key = key(site, visitor)?;
+    for _ in 0..TRIES {
+        let (current, record) = load(store, &key, now).await?;
+        let newest = ConversationId::new(site, visitor, current.ordinal)?;
+        if !has_to(current) {
+            return Ok(newest);
+        }
+        let put = Put {
+            key: &key,
+            expected: record.map(|record| record.version),
+            value: write(Current { ordinal: current.ordinal.saturating_add(1), ..current }),
+            expires_at: Some(now.saturating_add(LEFT_MS)),
+            listing: None,
+            now,
+        };
+        if let PutOutcome::Stored(_) = store.put(put).await? {
+            return Ok(newest);
+        }
+    }
+    let what = format!("leave the conversations of a visitor of {site}");
     let reason = "others keep changing the visitor's record".to_owned();
     Err(StoreError::Unavailable { what, reason, retry_after_ms: 1_000 }.into())
 }

@@ -32,7 +32,7 @@ async fn answer(
 ) -> (StatusCode, HeaderMap, String) {
     let metrics = NodeMetrics::new("test").unwrap();
     let config = Config::parse(CONFIG, []).unwrap();
-    let router = router(&config, move || readiness, metrics.http_responses.clone()).unwrap();
+    let router = router(&config, move || readiness, metrics.http_responses.clone(), Router::new()).unwrap();
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -108,6 +108,7 @@ async fn a_node_is_healthy_as_long_as_it_answers_and_ready_while_it_can_serve() 
         (Readiness::Ready, StatusCode::OK, "ready"),
         (Readiness::Draining, StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (Readiness::StoreFailing, StatusCode::SERVICE_UNAVAILABLE, "the store does not answer"),
+        (Readiness::BusFailing, StatusCode::SERVICE_UNAVAILABLE, "the bus does not answer"),
     ];
     for (readiness, expected, text) in states {
         assert_eq!(answer(readiness, Method::GET, "/healthz", &[]).await.0, StatusCode::OK);
@@ -144,7 +145,7 @@ async fn another_method_is_refused_and_head_is_get_without_a_body() {
 async fn answers_are_counted_by_class() {
     let metrics = NodeMetrics::new("test").unwrap();
     let config = Config::parse(CONFIG, []).unwrap();
-    let router = router(&config, || Readiness::Ready, metrics.http_responses.clone()).unwrap();
+    let router = router(&config, || Readiness::Ready, metrics.http_responses.clone(), Router::new()).unwrap();
     for path in ["/healthz", "/healthz", "/nothing"] {
         router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
     }

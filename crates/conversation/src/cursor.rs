@@ -82,11 +82,6 @@ pub enum Resume {
     Reset,
 }
 
-/// Decides where a client that holds events up to `after` of a log of `head` events goes on.
-pub fn resume(after: Seq, head: Seq) -> Resume {
-    if after > head { Resume::Reset } else { Resume::After(after) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,10 +128,4 @@ mod tests {
         assert_eq!(cursor.offer(last + 1, last + 1), Offered::Next);
     }
 
-    #[test]
-    fn a_client_ahead_of_the_log_is_reset() {
-        assert_eq!(resume(3, 3), Resume::After(3));
-        assert_eq!(resume(0, 0), Resume::After(0));
-        assert_eq!(resume(4, 3), Resume::Reset);
-    }
 }

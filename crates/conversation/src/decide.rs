@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::{AnswerEnd, Assignee, Body, ClosedBy, HandoverReason};
-use crate::id::{MessageId, Seq};
+use crate::id::{MessageId, Millis, Seq};
 use crate::policy::{Policy, RESERVED_EVENTS};
 use crate::state::{Owner, State, fingerprint};
 
@@ -128,6 +128,17 @@ pub fn close(state: &State) -> Decision {
     }
 }
 
+/// The site ends a conversation in which nothing has happened since `before`. Nothing to do when something has, or when the
+/// assistant still owes an answer.
+pub fn close_idle(state: &State, before: Millis) -> Decision {
+    match state.closed() {
+        0 if state.head() > 0 && state.head_at() <= before && state.open_turn().is_none() => {
+            Decision::Append(Body::Closed { by: ClosedBy::Site })
+        }
+        seq => Decision::Done(seq),
+    }
+}
+
 /// A rating; the newest counts, the same one twice is one. Ratings may use half of what is kept for endings, so that a
 /// full conversation can be rated and still be closed.
 pub fn rate(state: &State, policy: &Policy, score: u32, comment: &Arc<str>) -> Decision {
@@ -220,6 +231,25 @@ mod tests {
         assert_eq!(again(5, ""), Decision::Done(1));
         assert_eq!(again(5, "very good"), Decision::Append(rated(5, "very good")));
         assert_eq!(again(4, "good"), Decision::Append(rated(4, "good")));
+    }
+
+    #[test]
+    fn only_silence_lets_the_site_close() {
+        let said = |at| Event { seq: 1, at, body: Body::Handover { reason: HandoverReason::VisitorAsked } };
+        let mut state = State::default();
+        assert_eq!(close_idle(&state, 9), Decision::Done(0), "nothing was said");
+        state.apply(&said(10)).unwrap();
+        assert_eq!(close_idle(&state, 9), Decision::Done(0));
+        let closed = Body::Closed { by: ClosedBy::Site };
+        assert_eq!(close_idle(&state, 10), Decision::Append(closed.clone()));
+        state.apply(&Event { seq: 2, at: 10, body: closed }).unwrap();
+        assert_eq!(close_idle(&state, 10), Decision::Done(2), "again");
+    }
+
+    #[test]
+    fn a_site_does_not_close_over_an_answer_that_is_owed() {
+        let state = after(vec![Body::VisitorMessage { id: MessageId([1; 16]), text: "hello".into() }]);
+        assert_eq!(close_idle(&state, 1_000_000), Decision::Done(0));
     }
 
     #[test]

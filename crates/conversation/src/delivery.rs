@@ -14,6 +14,8 @@ use crate::live::Live;
 /// How far a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Position {
+    /// Which of the conversation's logs it is a place in (see [`Live::epoch`]).
+    pub epoch: u32,
     /// The last seq delivered.
     pub seq: Seq,
     /// The answer of which the connection has the first `offset` bytes.
@@ -27,6 +29,9 @@ pub struct Position {
 /// What to send next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
+    /// The log was lost, and another one stands in its place: the client drops everything and gets all events of it, up to
+    /// this seq for now. The position is at its start.
+    Reset(Seq),
     /// An event; the position has moved past it.
     Event(Arc<Event>),
     /// The seq of an event that this audience may not see; the position has moved past it.
@@ -64,6 +69,12 @@ impl Position {
 impl Live {
     /// What to send next to a connection at `position`; `None` when it has everything.
     pub fn next_piece(&self, position: &mut Position, audience: Audience) -> Option<Piece> {
+        if position.epoch != self.epoch() {
+            return self.is_loaded().then(|| {
+                *position = Position { epoch: self.epoch(), ..Position::default() };
+                Piece::Reset(self.state().head())
+            });
+        }
         match position.seq.cmp(&self.state().head()) {
             Ordering::Less => return Some(self.next_event(position, audience)),
             Ordering::Equal => {}

@@ -30,6 +30,10 @@ pub enum Fault {
     KeepStreaming,
     /// Invariant 7: show notes to the visitor.
     ShowNotes,
+    /// Invariant 5: append also when the claim on the conversation has gone to another node.
+    IgnoreFence,
+    /// Invariant 4: take a log that has lost events for the one that was read before.
+    TrustLostLog,
     /// Invariant 8: let commands queue without bound.
     UnboundedQueue,
     /// Invariant 8: take texts of any length.
@@ -37,7 +41,7 @@ pub enum Fault {
 }
 
 /// Every fault, for the simulation to go through.
-pub const ALL_FAULTS: [Fault; 15] = [
+pub const ALL_FAULTS: [Fault; 17] = [
     Fault::SkipRedecision,
     Fault::AckBeforeStored,
     Fault::ForgetIds,
@@ -51,6 +55,8 @@ pub const ALL_FAULTS: [Fault; 15] = [
     Fault::SpeakOverPerson,
     Fault::KeepStreaming,
     Fault::ShowNotes,
+    Fault::IgnoreFence,
+    Fault::TrustLostLog,
     Fault::UnboundedQueue,
     Fault::UnboundedText,
 ];

@@ -33,13 +33,13 @@ mod turn;
 mod window;
 
 pub use claim::{Claim, Fence};
-pub use cursor::{Cursor, Offered, Resume, resume};
+pub use cursor::{Cursor, Offered, Resume};
 pub use decide::{Command, Refusal};
 pub use delivery::{Piece, Position};
 pub use due::due_at;
 pub use event::{AnswerEnd, Assignee, Audience, Body, ClosedBy, Event, HandoverReason};
 pub use id::{ConversationId, InvalidId, MAX_PART_BYTES, MessageId, Millis, Seq, is_part};
-pub use live::{CommandKey, Live, Notice, Output, Reply};
+pub use live::{CommandKey, Live, Notice, Output, Reply, Rested};
 pub use policy::{MAX_RETRY_WAIT, Policy, RESERVED_EVENTS};
 pub use state::{Owner, Rating, Rule, Sent, State, Violation, fingerprint};
 pub use turn::{Invocation, Outcome, TurnText};

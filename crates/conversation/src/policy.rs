@@ -25,6 +25,12 @@ pub struct Policy {
     pub give_up_after: Millis,
     /// How long a node that finds an unanswered turn waits for the node that runs it to speak up.
     pub patience: Millis,
+    /// How often a node that runs a turn gives the others a sign of life, if it has said nothing else. `None`: there are no
+    /// others.
+    pub heartbeat: Option<Millis>,
+    /// How long nothing may be heard of a turn that another node runs before it is taken for dead. Longer than
+    /// `heartbeat` by what a bus may lose or hold up.
+    pub runner_silence: Millis,
     /// How long a handed-over conversation may be without an assignment before it is due.
     pub routing_grace: Millis,
     /// First wait before an append that the store refused is tried again; doubles up to [`MAX_RETRY_WAIT`].
@@ -56,6 +62,8 @@ impl Default for Policy {
             turn_grace: 1_000,
             give_up_after: 120_000,
             patience: 1_000,
+            heartbeat: Some(1_500),
+            runner_silence: 5_000,
             routing_grace: 5_000,
             retry_wait: 500,
             run_salt: 0,

@@ -21,6 +21,7 @@ pub enum Owner {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     head: Seq,
+    head_at: Millis,
     owner: Owner,
     /// Every visitor message up to here has its answer.
     answered: Seq,
@@ -92,6 +93,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             head: 0,
+            head_at: 0,
             owner: Owner::Assistant,
             answered: 0,
             unanswered: vec![],
@@ -112,7 +114,7 @@ impl State {
     /// A [`Violation`]; the state is then unchanged.
     pub fn apply(&mut self, event: &Event) -> Result<(), Violation> {
         self.check(event).map_err(|rule| Violation { seq: event.seq, rule })?;
-        self.head = event.seq;
+        (self.head, self.head_at) = (event.seq, event.at);
         match &event.body {
             Body::VisitorMessage { id, text } => {
                 self.messages.insert(*id, Sent { seq: event.seq, fingerprint: fingerprint(text) });
@@ -182,6 +184,11 @@ impl State {
     /// The seq of the newest event; 0 for an empty log.
     pub fn head(&self) -> Seq {
         self.head
+    }
+
+    /// When the newest event was decided; 0 for an empty log.
+    pub fn head_at(&self) -> Millis {
+        self.head_at
     }
 
     /// Who speaks to the visitor.

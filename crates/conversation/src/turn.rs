@@ -17,6 +17,10 @@ pub(crate) struct Turn {
     pub(crate) text: String,
     pub(crate) deadline: Millis,
     pub(crate) phase: Phase,
+    /// When the other nodes are to hear something again.
+    pub(crate) beat_at: Option<Millis>,
+    /// Whether they heard something since the last time.
+    pub(crate) spoke: bool,
 }
 
 /// How far a turn is.
@@ -188,7 +192,15 @@ mod tests {
 
     #[test]
     fn an_answer_is_cut_at_its_bound_between_characters() {
-        let mut turn = Turn { turn: 1, run: 1, text: String::new(), deadline: 9, phase: Phase::Waiting };
+        let mut turn = Turn {
+            turn: 1,
+            run: 1,
+            text: String::new(),
+            deadline: 9,
+            phase: Phase::Waiting,
+            beat_at: None,
+            spoke: false,
+        };
         assert!(turn.push("茶", 4));
         assert!(!turn.push("叶", 4));
         assert_eq!(turn.text, "茶");

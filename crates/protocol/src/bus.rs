@@ -56,6 +56,7 @@ impl BusMessage {
                 deadline: heard.deadline_ms,
             }),
             Kind::AskTurn(v1::AskTurn {}) => Notice::AskTurn,
+            Kind::Forgotten(v1::Forgotten {}) => Notice::Forgotten,
         };
         Ok(BusMessage { node: message.node, notice })
     }
@@ -74,6 +75,7 @@ pub fn encode_notice(node: &str, notice: &Notice) -> Vec<u8> {
             deadline_ms: told.deadline,
         }),
         Notice::AskTurn => Kind::AskTurn(v1::AskTurn {}),
+        Notice::Forgotten => Kind::Forgotten(v1::Forgotten {}),
     };
     v1::BusMessage { node: node.to_owned(), kind: Some(kind) }.encode_to_vec()
 }

@@ -43,6 +43,20 @@ pub struct NodeMetrics {
     pub invocations: Family,
     /// `frontdesk_store_errors_total{operation}`.
     pub store_errors: Family,
+    /// `frontdesk_bus_errors_total`: messages to other nodes that the bus did not take.
+    pub bus_errors: IntCounter,
+    /// `frontdesk_due_claimed_total`: conversations taken over because their due time had come.
+    pub due_claimed: IntCounter,
+    /// `frontdesk_appends_fenced_total`: appends kept out because another node had claimed the conversation.
+    pub fenced: IntCounter,
+    /// `frontdesk_logs_lost_total`: logs that were found shorter than, or other than, they had been.
+    pub resets: IntCounter,
+    /// `frontdesk_conversations_ended_total{by}`: by the site's rules: `closed`, `forgotten`; on request: `erased`.
+    pub ended: Family,
+    /// `frontdesk_store_reachable`: 1 while the store answers.
+    pub store_reachable: IntGauge,
+    /// `frontdesk_bus_reachable`: 1 while the bus answers, or if there is none.
+    pub bus_reachable: IntGauge,
     /// `ai_response_duration`, ms: from the invocation of `ai` to the end of the answer.
     pub ai_response: Histogram,
     /// `frontdesk_first_delta_ms`: from the visitor's frame to the first piece of the answer.
@@ -92,6 +106,13 @@ impl NodeMetrics {
             turns: m.family("frontdesk_turns_total", "Turns that ended, by outcome.", "outcome")?,
             invocations: m.family("frontdesk_invocations_total", "Invocations of functions, by result.", "result")?,
             store_errors: m.family("frontdesk_store_errors_total", "Operations the store failed.", "operation")?,
+            bus_errors: m.counter("frontdesk_bus_errors_total", "Messages to other nodes that the bus did not take.")?,
+            due_claimed: m.counter("frontdesk_due_claimed_total", "Conversations whose due time this node took over.")?,
+            fenced: m.counter("frontdesk_appends_fenced_total", "Appends kept out by another node's claim.")?,
+            resets: m.counter("frontdesk_logs_lost_total", "Logs in which acknowledged events were missing.")?,
+            ended: m.family("frontdesk_conversations_ended_total", "Conversations closed or forgotten.", "by")?,
+            store_reachable: m.gauge("frontdesk_store_reachable", "1 while the store answers.")?,
+            bus_reachable: m.gauge("frontdesk_bus_reachable", "1 while the bus answers.")?,
             ai_response: m.histogram(
                 "ai_response_duration",
                 "Milliseconds from the invocation of ai to the end of the answer.",

@@ -33,4 +33,13 @@ impl Bus for LossyBus {
     fn subscribe<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<Subscription, BusError>> {
         self.bus.subscribe(topic)
     }
+
+    fn ready(&self) -> BoxFuture<'_, Result<(), BusError>> {
+        Box::pin(async {
+            if !self.loses.load(Ordering::SeqCst) {
+                return self.bus.ready().await;
+            }
+            Err(BusError::NotReady { reason: "it is told to lose everything".to_owned() })
+        })
+    }
 }

@@ -15,11 +15,12 @@ use std::sync::Arc;
 
 pub use output::{CommandKey, Notice, Output, Reply};
 
-use crate::cursor::{Cursor, Resume, resume};
+use crate::claim::{Claim, Fence};
+use crate::cursor::{Cursor, Resume};
 use crate::decide::{Answer, Command, Refusal};
 #[cfg(feature = "faults")]
 use crate::event::Body;
-use crate::event::{Assignee, Event};
+use crate::event::{AnswerEnd, Assignee, Event};
 use crate::id::{Millis, Seq};
 use crate::policy::{MAX_RETRY_WAIT, Policy};
 use crate::state::{State, Violation};
@@ -33,6 +34,18 @@ enum Intent {
     Answer { answer: Answer, reply_to: Option<CommandKey> },
     GiveAway { turn: Seq },
     Assign { to: Assignee },
+    CloseIdle { before: Millis },
+}
+
+/// What is remembered of a conversation at rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rested {
+    /// The seq of its newest event.
+    pub head: Seq,
+    /// When that was decided.
+    pub head_at: Millis,
+    /// See [`Live::epoch`].
+    pub epoch: u32,
 }
 
 /// The store operation under way.
@@ -54,6 +67,17 @@ pub struct Live {
     loaded: bool,
     /// The log may be longer than what is known here.
     stale: bool,
+    /// An append met another event, which has yet to be read.
+    conflicted: bool,
+    /// What was known of the log before this conversation went to rest.
+    rested: Option<Rested>,
+    /// Counts the logs that were lost: positions in one are worth nothing in the next.
+    epoch: u32,
+    /// The newest claim that this node has made. Kept also when it has ended: it then keeps nobody out, and the claims of
+    /// others keep this node out as if it had none.
+    claim: Option<Claim>,
+    /// Whether that claim still keeps others out, as far as is known here.
+    claim_stands: bool,
     /// After a failure of the store: the wait before the next try, and when that is.
     retry: Option<(Millis, Millis)>,
     waiting: VecDeque<Intent>,
@@ -84,6 +108,11 @@ impl Live {
             step: Step::Idle,
             loaded: false,
             stale: true,
+            conflicted: false,
+            rested: None,
+            epoch: 0,
+            claim: None,
+            claim_stands: false,
             retry: None,
             waiting: VecDeque::new(),
             doubtful: VecDeque::new(),
@@ -100,6 +129,17 @@ impl Live {
         };
         live.read();
         live
+    }
+
+    /// A conversation that was let go of at rest. If its log is not the one that it was then, positions of that time are
+    /// reset.
+    pub fn wake(policy: Arc<Policy>, rested: Rested) -> Self {
+        Self { rested: Some(rested), epoch: rested.epoch, ..Self::new(policy) }
+    }
+
+    /// What to remember of it while it rests.
+    pub fn rest(&self) -> Rested {
+        Rested { head: self.state.head(), head_at: self.state.head_at(), epoch: self.epoch }
     }
 
     /// A visitor wants something. The reply comes as an [`Output::Reply`] with this key.
@@ -151,6 +191,21 @@ impl Live {
         self.retry.is_some()
     }
 
+    /// Whether the log asks for something: an answer, or an assignment.
+    pub fn is_owed(&self) -> bool {
+        self.state.open_turn().is_some() || self.state.wants_assignment()
+    }
+
+    /// The newest claim that this node has made, if it has made one.
+    pub fn claim(&self) -> Option<Claim> {
+        self.claim
+    }
+
+    /// Counts the logs that were lost. A [`crate::Position`] belongs to one of them.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     /// Whether nothing is under way or owed by this node: with no connection left, it can be forgotten.
     pub fn is_idle(&self) -> bool {
         matches!(self.step, Step::Idle)
@@ -171,9 +226,22 @@ impl Live {
         self.violation.as_ref()
     }
 
-    /// Where a client that holds events up to `after` goes on.
-    pub fn resume(&self, after: Seq) -> Resume {
-        if broken!(self.policy, NoReset) { Resume::After(after) } else { resume(after, self.state.head()) }
+    /// Where a client goes on that holds events up to `after`, the newest of them decided at `after_at` (0: it does not
+    /// know). One whose newest event is no longer in memory is believed; see [`Live::knows`].
+    pub fn resume(&self, after: Seq, after_at: Millis) -> Resume {
+        let is_another = |event: &Arc<Event>| after_at != 0 && event.at != after_at;
+        let is_lost = after > self.state.head() || self.window.get(after).is_some_and(is_another);
+        if is_lost && !broken!(self.policy, NoReset) { Resume::Reset } else { Resume::After(after) }
+    }
+
+    /// The newest event, if the log has been read and has any.
+    pub fn newest(&self) -> Option<&Arc<Event>> {
+        self.window.get(self.state.head())
+    }
+
+    /// Whether the event at `seq` is in memory, so that [`Live::resume`] can tell whether a client holds the same.
+    pub fn knows(&self, seq: Seq) -> bool {
+        self.window.get(seq).is_some()
     }
 
     pub(crate) fn policy(&self) -> &Policy {
@@ -196,11 +264,22 @@ impl Live {
 }
 
 impl Intent {
+    /// Which claims keep it out: none keeps out what a person wants, or what the site's rules ask for.
+    fn fence(&self, claim: Option<Claim>) -> Fence {
+        match self {
+            Intent::Command { .. } | Intent::CloseIdle { .. } => Fence::Open,
+            Intent::Answer { answer, .. } if answer.end == AnswerEnd::Stopped => Fence::Open,
+            Intent::Answer { .. } | Intent::GiveAway { .. } | Intent::Assign { .. } => {
+                claim.map_or(Fence::Unclaimed, Fence::Claimed)
+            }
+        }
+    }
+
     fn reply_to(&self) -> Option<CommandKey> {
         match self {
             Intent::Command { key, .. } => Some(*key),
             Intent::Answer { reply_to, .. } => *reply_to,
-            Intent::GiveAway { .. } | Intent::Assign { .. } => None,
+            Intent::GiveAway { .. } | Intent::Assign { .. } | Intent::CloseIdle { .. } => None,
         }
     }
 }

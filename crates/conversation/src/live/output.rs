@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::claim::{Claim, Fence};
 use crate::decide::Refusal;
 use crate::event::Event;
 use crate::id::{Millis, Seq};
@@ -13,17 +14,32 @@ pub type CommandKey = u64;
 /// What the driver is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Append `event` at its seq, with this due mark; then call [`Live::handle_appended`], [`Live::handle_conflict`] or
-    /// [`Live::handle_append_failed`].
+    /// Append `event` at its seq, with this due mark; then call [`Live::handle_appended`], [`Live::handle_conflict`],
+    /// [`Live::handle_fenced`] or [`Live::handle_append_failed`].
     Append {
         /// The event.
         event: Arc<Event>,
         /// The conversation's place in the due index from then on.
         due: Option<Millis>,
+        /// Whose claim on the conversation keeps it out.
+        fence: Fence,
+        /// When the event before it was decided; 0 for the first.
+        previous_at: Millis,
     },
-    /// Read the log after this seq; then call [`Live::handle_read`] or [`Live::handle_read_failed`].
+    /// Give the claim back that this node made: set the due time, if the log still ends at `head` and the claim still stands.
+    /// Nothing is to be said of what became of it; if it fails, the claim ends by itself.
+    Release {
+        /// The newest event known.
+        head: Seq,
+        /// When somebody is to look again.
+        due: Option<Millis>,
+        /// The claim.
+        claim: Claim,
+    },
+    /// Read the log after this seq; then call [`Live::handle_read`] or [`Live::handle_read_failed`]. It is one before the
+    /// newest event known, which must be found again: a store that can lose what it has acknowledged is found out so.
     Read {
-        /// The last seq known here.
+        /// Where to begin.
         after: Seq,
     },
     /// Tell a connection what became of its command.
@@ -66,4 +82,7 @@ pub enum Notice {
     Turn(TurnText),
     /// Who runs the open turn? It answers with the text so far.
     AskTurn,
+    /// The conversation was forgotten: the log is gone, and nothing may be kept of it. For the driver; a [`Live`] never
+    /// says it and does not want to hear it.
+    Forgotten,
 }

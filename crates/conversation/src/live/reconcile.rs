@@ -1,6 +1,8 @@
 //! What the log asks for against what is under way: level-triggered, so nothing depends on an input having been seen.
 
 use super::{Intent, Live, Notice, Output, Step};
+use crate::claim::Claim;
+use crate::due::due_at;
 use crate::event::Assignee;
 use crate::id::Millis;
 use crate::turn::{Outcome, Phase};
@@ -8,6 +10,26 @@ use crate::turn::{Outcome, Phase};
 impl Live {
     /// Compares what the log asks for with what is under way.
     pub(super) fn reconcile(&mut self, now: Millis) {
+        self.see_to_what_is_owed(now);
+        self.give_claim_back(now);
+    }
+
+    /// A claim that this node does not use would only keep out who is at it: a runner that is late, but alive.
+    fn give_claim_back(&mut self, now: Millis) {
+        let Some(claim) = self.claim.filter(|_| self.claim_stands && self.turn.is_none() && self.is_settled()) else {
+            return;
+        };
+        let runner = self.elsewhere.as_ref().filter(|there| there.until > now);
+        let due = match runner {
+            Some(there) => Some(there.deadline + 2 * self.policy.turn_grace),
+            None if self.is_owed() || self.routing => return,
+            None => due_at(&self.state, &self.policy),
+        };
+        (self.claim, self.claim_stands) = (None, false);
+        self.outputs.push_back(Output::Release { head: self.state.head(), due, claim });
+    }
+
+    fn see_to_what_is_owed(&mut self, now: Millis) {
         let open = self.state.open_turn();
         if self.elsewhere.as_ref().is_some_and(|there| open.is_none() || there.turn <= self.state.answered()) {
             self.elsewhere = None;
@@ -52,9 +74,10 @@ impl Live {
         self.loaded && !self.stale && matches!(self.step, Step::Idle) && undisturbed
     }
 
-    /// A due time came and this node has claimed it: whatever is missing is now its business. A runner of whom nothing was
-    /// heard here is asked for first.
-    pub fn handle_due(&mut self, now: Millis) {
+    /// A due time came and this node has claimed the conversation: whatever is missing is now its business. A runner of whom
+    /// nothing was heard here is asked for first.
+    pub fn handle_due(&mut self, now: Millis, claim: Claim) {
+        (self.claim, self.claim_stands) = (Some(claim), true);
         if self.turn.is_none() && self.runner_until().is_none_or(|until| until <= now) {
             let soon = now + self.policy.patience;
             self.elsewhere = None;
@@ -62,6 +85,12 @@ impl Live {
             self.outputs.push_back(Output::Publish(Notice::AskTurn));
         }
         self.stale = true;
+        self.advance(now);
+    }
+
+    /// The site's rules end a conversation in which nothing has happened since `before`.
+    pub fn handle_idle(&mut self, now: Millis, before: Millis) {
+        self.waiting.push_back(Intent::CloseIdle { before });
         self.advance(now);
     }
 
@@ -79,9 +108,12 @@ impl Live {
             self.outputs.push_back(Output::Cancel { run });
             self.end_turn(run, Outcome::Failure);
         }
+        self.give_sign_of_life(now);
         if self.elsewhere.as_ref().is_some_and(|there| there.until <= now) {
             self.elsewhere = None;
             self.wake = true;
+            self.may_act_at = None;
+            self.ask_for_runner(now);
         }
         self.advance(now);
     }
@@ -90,23 +122,35 @@ impl Live {
     pub fn poll_timeout(&self) -> Option<Millis> {
         let turn = self.turn.as_ref().filter(|turn| turn.phase != Phase::Ending).map(|turn| self.turn_ends_at(turn));
         let turn = turn.filter(|_| !broken!(self.policy, WaitForever));
+        let beat = self.turn.as_ref().filter(|turn| turn.phase != Phase::Ending).and_then(|turn| turn.beat_at);
         let there = self.elsewhere.as_ref().map(|there| there.until);
         // While the store works, or after a violation, these two wait for something else than time.
         let can_act = matches!(self.step, Step::Idle) && self.violation.is_none();
         let retry = self.retry.map(|(_, at)| at).filter(|_| can_act);
         let owed = can_act && self.retry.is_none() && self.is_owed() && self.turn.is_none() && !self.routing;
         let act = self.may_act_at.filter(|_| owed);
-        [turn, there, act, retry].into_iter().flatten().min()
+        [turn, beat, there, act, retry].into_iter().flatten().min()
     }
 
-    pub(super) fn is_owed(&self) -> bool {
-        self.state.open_turn().is_some() || self.state.wants_assignment()
+    /// A turn that writes nothing for a while must not be taken for dead by the other nodes.
+    fn give_sign_of_life(&mut self, now: Millis) {
+        let (Some(heartbeat), Some(turn)) = (self.policy.heartbeat, &mut self.turn) else { return };
+        if turn.phase == Phase::Ending || turn.beat_at.is_none_or(|at| now < at) {
+            return;
+        }
+        turn.beat_at = Some(now + heartbeat);
+        if !std::mem::take(&mut turn.spoke) {
+            let nothing_new = turn.text_from(turn.text.len());
+            self.outputs.push_back(Output::Publish(Notice::Turn(nothing_new)));
+        }
     }
 
-    /// After loading: an open turn may be running elsewhere.
+    /// After loading, or when a runner has fallen silent: an open turn may be running elsewhere. Nodes wait for different
+    /// times, so that hardly ever two of them take it up at once.
     pub(super) fn ask_for_runner(&mut self, now: Millis) {
-        if self.is_owed() && self.may_act_at.is_none() {
-            self.may_act_at = Some(now + self.policy.patience);
+        if self.is_owed() && self.may_act_at.is_none() && self.turn.is_none() {
+            let apart = Millis::from(self.policy.run_salt) % (self.policy.patience / 2).max(1);
+            self.may_act_at = Some(now + self.policy.patience + apart);
             self.outputs.push_back(Output::Publish(Notice::AskTurn));
         }
     }

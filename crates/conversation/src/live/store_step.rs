@@ -4,12 +4,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{Intent, Live, Notice, Output, Reply, Step};
+use crate::claim::Fence;
 use crate::cursor::Cursor;
 use crate::decide::{self, Command, Decision, Refusal};
 use crate::due::due_at;
 use crate::event::{Body, Event};
 use crate::id::{Millis, Seq};
 use crate::policy::MAX_RETRY_WAIT;
+use crate::state::State;
+use crate::turn::Phase;
+use crate::window::Window;
 
 /// Appends of unknown outcome that are remembered. Each is at most tried again once in a retry wait, so an older one that is
 /// still on its way into the log is many seconds late.
@@ -19,10 +23,24 @@ impl Live {
     /// The append under way succeeded.
     pub fn handle_appended(&mut self, now: Millis) {
         let Some((intent, event)) = self.end_append() else { return };
-        self.retry = None;
+        (self.retry, self.claim_stands) = (None, false);
         self.reply_to(&intent, Reply::Acked(event.seq));
         self.stored_here(now, &event);
         self.take(now, event);
+        self.advance(now);
+    }
+
+    /// The seq is free, but another node has claimed the conversation since this one did, or thought it had: what it wanted
+    /// to append is that node's business now, and it says no more about it.
+    pub fn handle_fenced(&mut self, now: Millis) {
+        let Some((intent, _)) = self.end_append() else { return };
+        // A person's command is never kept out; if a store does so all the same, it is tried again as after a conflict.
+        if intent.reply_to().is_some() {
+            self.waiting.push_front(intent);
+        }
+        self.lose_turn();
+        self.outputs.push_back(Output::Publish(Notice::AskTurn));
+        self.stale = true;
         self.advance(now);
     }
 
@@ -34,7 +52,7 @@ impl Live {
             self.decided = Some(_event.body.clone()).filter(|_| broken!(self.policy, SkipRedecision));
         }
         self.waiting.push_front(intent);
-        self.stale = true;
+        (self.stale, self.conflicted) = (true, true);
         self.advance(now);
     }
 
@@ -50,13 +68,25 @@ impl Live {
         self.store_failed(now);
     }
 
-    /// What was read after the known head; `more` says that the log goes on.
-    pub fn handle_read(&mut self, now: Millis, events: Vec<Event>, more: bool) {
+    /// What was read, as [`Output::Read`] said; `more` says that the log goes on.
+    pub fn handle_read(&mut self, now: Millis, mut events: Vec<Event>, more: bool) {
         if !matches!(self.step, Step::Reading) {
             return;
         }
         self.step = Step::Idle;
+        let head = self.state.head();
+        if head > 0 {
+            let known = self.window.get(head);
+            if events.first() != known.map(|event| &**event) && !broken!(self.policy, TrustLostLog) {
+                return self.lose_log(now);
+            }
+            events.retain(|event| event.seq > head);
+        }
         let progress = !events.is_empty();
+        if std::mem::take(&mut self.conflicted) && !progress {
+            // Nothing is there that the append could have met: somebody keeps writers out, or the store is confused.
+            return self.store_failed(now);
+        }
         for event in events {
             self.bus.offer(event.seq, Arc::new(event));
             self.drain_bus(now);
@@ -72,10 +102,50 @@ impl Live {
             self.wake = true; // Somebody may wait to be told where he stands.
             if !self.loaded {
                 self.loaded = true;
+                self.compare_with_rest();
                 self.ask_for_runner(now);
             }
         }
         self.advance(now);
+    }
+
+    /// The log is shorter than it was, or another one: the store lost what it had acknowledged. Everything known is dropped,
+    /// and read anew; connections are told to do the same.
+    fn lose_log(&mut self, now: Millis) {
+        self.epoch = self.epoch.wrapping_add(1);
+        self.lose_turn();
+        self.state = State::default();
+        self.window = Window::default();
+        self.bus = Cursor::at(0);
+        self.doubtful.clear();
+        (self.loaded, self.conflicted, self.violation) = (false, false, None);
+        for intent in std::mem::take(&mut self.waiting) {
+            match intent {
+                Intent::Command { .. } => self.waiting.push_back(intent),
+                owed => self.reply_to(&owed, Reply::Refused(Refusal::Unavailable, self.policy.retry_wait)),
+            }
+        }
+        self.wake = true;
+        self.read();
+        self.reconcile(now);
+    }
+
+    /// What this node did for the log is no longer its business.
+    fn lose_turn(&mut self) {
+        if let Some(turn) = self.turn.take().filter(|turn| turn.phase != Phase::Ending) {
+            self.outputs.push_back(Output::Cancel { run: turn.run });
+        }
+        (self.elsewhere, self.may_act_at, self.claim, self.claim_stands) = (None, None, None, false);
+        self.wake = true;
+    }
+
+    /// After loading: whether the log is still that of the time before the rest.
+    fn compare_with_rest(&mut self) {
+        let Some(rested) = self.rested.take() else { return };
+        let is_another = |event: &Arc<Event>| event.at != rested.head_at;
+        if rested.head > self.state.head() || self.window.get(rested.head).is_some_and(is_another) {
+            self.epoch = self.epoch.wrapping_add(1);
+        }
     }
 
     /// The log could not be read.
@@ -88,6 +158,9 @@ impl Live {
 
     /// The bus says that an event was stored.
     pub fn handle_heard_event(&mut self, now: Millis, event: Arc<Event>) {
+        if self.window.get(event.seq).is_some_and(|known| *known != event) {
+            self.stale = true; // One of the two is not in the log: reading tells which.
+        }
         self.bus.offer(event.seq, event);
         // Also while a read is under way: what was stored after it began may be missing in it.
         if self.bus.has_gap() && !broken!(self.policy, LeaveGaps) {
@@ -133,11 +206,11 @@ impl Live {
         self.reconcile(now);
     }
 
-    /// Reads what follows; whatever is heard from now on may be missing in it.
+    /// Reads the newest event known, again, and what follows; whatever is heard from now on may be missing in it.
     pub(super) fn read(&mut self) {
         self.step = Step::Reading;
         self.stale = false;
-        self.outputs.push_back(Output::Read { after: self.state.head() });
+        self.outputs.push_back(Output::Read { after: self.state.head().saturating_sub(1) });
     }
 
     fn end_append(&mut self) -> Option<(Intent, Arc<Event>)> {
@@ -178,6 +251,7 @@ impl Live {
             self.violation = Some(violation);
             return;
         }
+        self.conflicted = false; // This, or one before it, is what the append met.
         if self.doubtful.contains(&event) {
             self.stored_here(now, &event); // The append that seemed to fail had succeeded, or did so late.
         }
@@ -209,6 +283,7 @@ impl Live {
             Intent::Answer { answer, .. } => decide::answer(&self.state, &self.policy, answer.clone()),
             Intent::GiveAway { turn } => decide::give_away(&self.state, *turn),
             Intent::Assign { to } => decide::assign(&self.state, to.clone()),
+            Intent::CloseIdle { before } => decide::close_idle(&self.state, *before),
         };
         match decision {
             Decision::Append(body) => self.append(now, intent, body),
@@ -232,7 +307,9 @@ impl Live {
         if broken!(self.policy, AckBeforeStored) {
             self.reply_to(&intent, Reply::Acked(event.seq));
         }
-        self.outputs.push_back(Output::Append { event: Arc::clone(&event), due });
+        let fence = if broken!(self.policy, IgnoreFence) { Fence::Open } else { intent.fence(self.claim) };
+        let previous_at = self.state.head_at();
+        self.outputs.push_back(Output::Append { event: Arc::clone(&event), due, fence, previous_at });
         self.step = Step::Appending { intent, event };
     }
 
@@ -251,7 +328,7 @@ impl Live {
         for intent in std::mem::take(&mut self.waiting) {
             self.reply_to(&intent, Reply::Refused(Refusal::Unavailable, wait));
             match intent {
-                Intent::Command { .. } => {}
+                Intent::Command { .. } | Intent::CloseIdle { .. } => {}
                 Intent::Answer { answer, .. } => self.waiting.push_back(Intent::Answer { answer, reply_to: None }),
                 owed => self.waiting.push_back(owed),
             }

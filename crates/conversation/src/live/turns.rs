@@ -15,6 +15,7 @@ impl Live {
         let fits = turn.push(piece, max_bytes);
         let written = turn.text_from(offset);
         if !written.text.is_empty() {
+            turn.spoke = true;
             self.outputs.push_back(Output::Publish(Notice::Turn(written)));
             self.wake = true;
         }
@@ -42,12 +43,12 @@ impl Live {
         // A word that comes after its run's time may be old, and another run may have been shown since.
         let is_over = heard.turn <= self.state.answered() || heard.deadline + self.policy.turn_grace <= now;
         if !is_over && self.turn.is_none() {
-            self.hear(heard);
+            self.hear(now, heard);
         }
         self.advance(now);
     }
 
-    fn hear(&mut self, heard: &TurnText) {
+    fn hear(&mut self, now: Millis, heard: &TurnText) {
         let there = self.elsewhere.get_or_insert_default();
         if there.is_preferred_to(heard) {
             return;
@@ -55,7 +56,8 @@ impl Live {
         if !there.hear(heard) {
             self.outputs.push_back(Output::Publish(Notice::AskTurn));
         }
-        let until = heard.deadline + self.policy.turn_grace;
+        // A runner that dies says nothing more; whoever would wait for its deadline waits for long.
+        let until = (heard.deadline + self.policy.turn_grace).min(now + self.policy.runner_silence);
         there.until = until;
         if self.may_act_at.is_some() {
             self.may_act_at = Some(until);
@@ -138,7 +140,8 @@ impl Live {
         self.last_run = run;
         self.elsewhere = None;
         let deadline = now + self.policy.turn_deadline;
-        let started = Turn { turn, run, text: String::new(), deadline, phase: Phase::Waiting };
+        let beat_at = self.policy.heartbeat.map(|heartbeat| now + heartbeat);
+        let started = Turn { turn, run, text: String::new(), deadline, phase: Phase::Waiting, beat_at, spoke: true };
         self.outputs.push_back(Output::Publish(Notice::Turn(started.text_from(0))));
         self.turn = Some(started);
         let lines = self.window.lines();

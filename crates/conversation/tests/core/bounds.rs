@@ -62,7 +62,7 @@ fn an_answer_over_its_bound_is_cut_and_the_run_cancelled() {
               wake
             > delta 茶
               cancel run A
-              append 2: answer to 1 (Interrupted, offers a person) "茶茶", nothing due
+              append 2: answer to 1 (Interrupted, offers a person) "茶茶", nothing due, unless claimed
             > stored
               publish event 2
               wake
@@ -128,7 +128,7 @@ fn a_full_log_takes_no_message_and_still_an_ending() {
               invoke turn 1 run A until 31000: visitor: one
               wake
             > answer Hi
-              append 2: answer to 1 (Complete) "Hi", nothing due
+              append 2: answer to 1 (Complete) "Hi", nothing due, unless claimed
             > stored
               publish event 2
               wake

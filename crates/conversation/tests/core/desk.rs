@@ -5,6 +5,8 @@
 //! read                    the store answers the read; also: read fails
 //! stored                  the store has appended; also: lost (it did not, and did not say so), lost but stored
 //! taken by EVENT          somebody else appended first
+//! fenced                  another node has claimed the conversation
+//! lose N                  the store loses the newest N events
 //! elsewhere EVENT         somebody else appends, and nothing is heard of it
 //! hear                    the bus tells of the newest event; also: hear N
 //! hear turn T at O text…  the bus tells of a run on another node, which started at deadline − 30 s
@@ -12,7 +14,9 @@
 //! answer text…            the function ends; also: failure, handover, answer of B text…
 //! routed queue            also: routed kim, routed nobody
 //! wait MS                 time goes by; also: timeout (until the core wants to be called)
-//! due, refresh, ask turn  as the names say
+//! due N, refresh, ask turn  as the names say; N is the claim
+//! idle since MS           the site's rules end what was silent since then
+//! rest                    the conversation is let go of, and woken again
 //! forget                  the node loses its memory, or the client goes to another node
 //! pull                    a visitor's connection takes what there is; also: pull agents, resume N
 //! ```
@@ -24,13 +28,13 @@ use std::sync::Arc;
 
 use conversation::{
     AnswerEnd, Assignee, Audience, Body, ClosedBy, Command, Event, HandoverReason, Live, MessageId, Millis, Notice,
-    Outcome, Output, Piece, Policy, Position, Reply, Role, Seq, TurnText,
+    Outcome, Output, Piece, Policy, Position, Reply, Role, Seq, TurnText, Claim, Fence,
 };
 use expect_test::Expect;
 
-/// Runs a script against the default policy.
+/// Runs a script against the default policy of a node that need not listen for others' signs of life.
 pub(crate) fn check(script: &str, expected: Expect) {
-    check_with(Policy::default(), script, expected);
+    check_with(Policy { heartbeat: None, runner_silence: 60_000, ..Policy::default() }, script, expected);
 }
 
 /// Runs a script against a policy.
@@ -93,7 +97,7 @@ impl Desk {
                 let (score, comment) = rest.split_once(' ').unwrap_or((rest, ""));
                 self.command(Command::Rate { score: number(score), comment: comment.into() });
             }
-            "read" | "stored" | "lost" | "taken" | "elsewhere" => self.store(verb, rest),
+            "read" | "stored" | "lost" | "taken" | "fenced" | "lose" | "elsewhere" => self.store(verb, rest),
             "hear" => self.hear(rest),
             "delta" | "answer" | "failure" | "handover" => self.function(verb, rest),
             "routed" => {
@@ -114,13 +118,16 @@ impl Desk {
                 self.live.handle_timeout(self.now);
             }
             "forget" => self.live = Live::new(Arc::clone(&self.policy)),
-            "due" => self.live.handle_due(now),
+            "due" => self.live.handle_due(now, Claim::new(number(rest).into()).unwrap()),
+            "idle" => self.live.handle_idle(now, number(rest.trim_start_matches("since ")).into()),
+            "rest" => self.live = Live::wake(Arc::clone(&self.policy), self.live.rest()),
             "refresh" => self.live.handle_refresh(now),
             "pull" => self.pull(rest),
             "resume" => {
                 let after = number(rest);
-                writeln!(self.transcript, "  {:?}", self.live.resume(after)).unwrap();
-                self.visitor = Position { seq: after, ..Position::default() };
+                let after_at = self.log.get((after as usize).wrapping_sub(1)).map_or(0, |event| event.at);
+                writeln!(self.transcript, "  {:?}", self.live.resume(after, after_at)).unwrap();
+                self.visitor = Position { seq: after, epoch: self.live.epoch(), ..Position::default() };
             }
             other => panic!("no such input: {other}"),
         }
@@ -137,7 +144,8 @@ impl Desk {
         match (verb, rest) {
             ("read", "fails") => self.live.handle_read_failed(now),
             ("read", _) => {
-                let events = self.log[self.live.state().head() as usize..].to_vec();
+                let known = (self.live.state().head() as usize).saturating_sub(1);
+                let events = self.log.get(known..).unwrap_or_default().to_vec();
                 self.live.handle_read(now, events, false);
             }
             ("stored", _) => {
@@ -156,6 +164,11 @@ impl Desk {
                 self.appending = None;
                 self.live.handle_conflict(now);
             }
+            ("fenced", _) => {
+                self.appending = None;
+                self.live.handle_fenced(now);
+            }
+            ("lose", count) => self.log.truncate(self.log.len() - number(count) as usize),
             (_, event) => self.append(event),
         }
     }
@@ -206,6 +219,7 @@ impl Desk {
         while let Some(piece) = self.live.next_piece(&mut position, audience) {
             match piece {
                 Piece::Event(event) => writeln!(self.transcript, "  gets {}", told(&event)),
+                Piece::Reset(head) => writeln!(self.transcript, "  is reset, gets up to {head}"),
                 Piece::Hidden(seq) => writeln!(self.transcript, "  gets {seq} hidden"),
                 Piece::Delta { turn, run, offset, text } => {
                     let run = self.run(run);
@@ -226,11 +240,21 @@ impl Desk {
     fn carry_out(&mut self) {
         while let Some(output) = self.live.poll_output() {
             let line = match output {
-                Output::Append { event, due } => {
+                Output::Append { event, due, fence, previous_at } => {
                     let due = due.map_or("nothing due".to_owned(), |due| format!("due at {due}"));
-                    let line = format!("append {}, {due}", told(&event));
+                    let fence = match fence {
+                        Fence::Open => String::new(),
+                        Fence::Unclaimed => ", unless claimed".to_owned(),
+                        Fence::Claimed(claim) => format!(", under claim {claim}"),
+                    };
+                    assert_eq!(previous_at, self.live.state().head_at());
+                    let line = format!("append {}, {due}{fence}", told(&event));
                     self.appending = Some(event);
                     line
+                }
+                Output::Release { head, due, claim } => {
+                    let due = due.map_or("nothing due".to_owned(), |due| format!("due at {due}"));
+                    format!("give claim {claim} back at {head}, {due}")
                 }
                 Output::Read { after } => format!("read after {after}"),
                 Output::Reply { to, reply: Reply::Acked(seq) } => format!("ack #{to} at {seq}"),
@@ -241,6 +265,7 @@ impl Desk {
                     format!("publish turn {} run {run} at {}: {}", t.turn, t.offset, shortened(&t.text))
                 }
                 Output::Publish(Notice::AskTurn) => "publish who runs the turn?".to_owned(),
+                Output::Publish(Notice::Forgotten) => panic!("the core forgets nothing"),
                 Output::Invoke(i) => {
                     let lines: Vec<String> = i.lines.iter().map(|l| format!("{}: {}", role(l.role), l.text)).collect();
                     let (run, lines) = (self.run(i.run), lines.join(" | "));

@@ -100,7 +100,7 @@ fn who_runs_a_turn_says_so_when_asked() {
             > ask turn
               publish turn 1 run A at 0: "Hi"
             > answer Hi
-              append 2: answer to 1 (Complete) "Hi", nothing due
+              append 2: answer to 1 (Complete) "Hi", nothing due, unless claimed
             > ask turn
         "#]],
     );
@@ -161,8 +161,7 @@ fn a_message_stored_here_waits_for_the_runner_elsewhere_as_long_as_that_may_live
               wake
             > timeout
               at 32001
-              publish turn 2 run A at 0: ""
-              invoke turn 2 run A until 62001: visitor: hello | visitor: more
+              publish who runs the turn?
               wake
         "#]],
     );
@@ -291,11 +290,11 @@ fn a_gap_heard_of_during_a_read_is_read_after_it() {
               publish who runs the turn?
               wake
             > refresh
-              read after 1
+              read after 0
             > read
               wake
             > refresh
-              read after 1
+              read after 0
             > elsewhere note x
             > hear 2
             > read

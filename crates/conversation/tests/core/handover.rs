@@ -23,7 +23,7 @@ fn asking_for_a_person_hands_over_and_routes() {
               route
               wake
             > routed kim
-              append 2: assigned to Agent("kim"), nothing due
+              append 2: assigned to Agent("kim"), nothing due, unless claimed
             > stored
               publish event 2
               wake
@@ -82,7 +82,7 @@ fn asking_for_a_person_in_mid_answer_keeps_the_part_and_silences_the_assistant()
               gets 2: answer to 1 (Stopped) "Let me"
               gets 3: handover (VisitorAsked)
             > routed queue
-              append 4: assigned to Queue, nothing due
+              append 4: assigned to Queue, nothing due, unless claimed
             > stored
               publish event 4
               wake
@@ -113,13 +113,13 @@ fn the_assistant_can_give_a_turn_away() {
               invoke turn 1 run A until 31000: visitor: hello
               wake
             > handover
-              append 2: handover (Assistant), due at 6000
+              append 2: handover (Assistant), due at 6000, unless claimed
             > stored
               publish event 2
               route
               wake
             > routed nobody
-              append 3: assigned to Queue, nothing due
+              append 3: assigned to Queue, nothing due, unless claimed
             > stored
               publish event 3
               wake
@@ -149,9 +149,9 @@ fn a_handover_of_a_turn_that_was_answered_meanwhile_is_dropped() {
               invoke turn 1 run A until 31000: visitor: hello
               wake
             > handover
-              append 2: handover (Assistant), due at 6000
+              append 2: handover (Assistant), due at 6000, unless claimed
             > taken by answer 1 Hi
-              read after 1
+              read after 0
             > read
               wake
         "#]],
@@ -185,9 +185,9 @@ fn an_answer_that_meets_a_handover_is_dropped() {
               publish turn 1 run A at 0: "Hi"
               wake
             > answer Hi there
-              append 2: answer to 1 (Complete) "Hi there", nothing due
+              append 2: answer to 1 (Complete) "Hi there", nothing due, unless claimed
             > taken by handover
-              read after 1
+              read after 0
             > read
               route
               wake
@@ -260,9 +260,9 @@ fn routing_that_meets_an_assignment_is_dropped() {
               wake
             > elsewhere queue
             > routed kim
-              append 2: assigned to Agent("kim"), nothing due
+              append 2: assigned to Agent("kim"), nothing due, unless claimed
             > taken by note x
-              read after 1
+              read after 0
             > read
               wake
         "#]],
@@ -274,7 +274,7 @@ fn a_handover_that_nobody_assigned_is_routed_when_it_is_due() {
     check(
         "elsewhere handover
          wait 6000
-         due
+         due 7
          read
          read
          timeout",
@@ -282,10 +282,10 @@ fn a_handover_that_nobody_assigned_is_routed_when_it_is_due() {
               read after 0
             > elsewhere handover
             > wait 6000
-            > due
+            > due 7
               publish who runs the turn?
             > read
-              read after 1
+              read after 0
               wake
             > read
               wake

@@ -8,6 +8,7 @@ mod delivery;
 mod desk;
 mod elsewhere;
 mod handover;
+mod leases;
 mod random;
 mod sending;
 mod stop;

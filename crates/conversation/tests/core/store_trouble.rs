@@ -136,7 +136,7 @@ fn an_append_that_was_stored_though_the_store_failed_is_found_published_and_answ
             > send a one
               ack #2 at 1
             > answer Hi
-              append 2: answer to 1 (Complete) "Hi", nothing due
+              append 2: answer to 1 (Complete) "Hi", nothing due, unless claimed
             > stored
               publish event 2
               wake
@@ -172,14 +172,14 @@ fn an_answer_survives_a_store_that_fails() {
               publish turn 1 run A at 0: "Hi"
               wake
             > answer Hi
-              append 2: answer to 1 (Complete) "Hi", nothing due
+              append 2: answer to 1 (Complete) "Hi", nothing due, unless claimed
             > lost
               wake
             > timeout
               at 1500
-              read after 1
+              read after 0
             > read
-              append 2: answer to 1 (Complete) "Hi", nothing due
+              append 2: answer to 1 (Complete) "Hi", nothing due, unless claimed
               wake
             > stored
               publish event 2
@@ -211,12 +211,12 @@ fn an_answer_survives_a_store_that_fails() {
               publish turn 1 run A at 0: "Hi"
               wake
             > answer Hi
-              append 2: answer to 1 (Complete) "Hi", nothing due
+              append 2: answer to 1 (Complete) "Hi", nothing due, unless claimed
             > lost but stored
               wake
             > timeout
               at 1500
-              read after 1
+              read after 0
             > read
               publish event 2
               wake
@@ -259,7 +259,7 @@ fn a_stop_whose_append_failed_is_refused_and_still_happens() {
               wake
             > timeout
               at 1500
-              read after 1
+              read after 0
             > read
               append 2: answer to 1 (Stopped) "Hi", nothing due
               wake

@@ -36,7 +36,7 @@ fn an_answer_is_streamed_and_then_appended() {
               gets 1: visitor a "hello"
               gets turn 1 run A at 0: "Hi there"
             > answer Hi there
-              append 2: answer to 1 (Complete) "Hi there", nothing due
+              append 2: answer to 1 (Complete) "Hi there", nothing due, unless claimed
             > stored
               publish event 2
               wake
@@ -84,7 +84,7 @@ fn a_message_before_the_first_piece_restarts_the_turn_with_both() {
               publish turn 2 run B at 0: "yes"
               wake
             > answer of B yes
-              append 3: answer to 2 (Complete) "yes", nothing due
+              append 3: answer to 2 (Complete) "yes", nothing due, unless claimed
             > stored
               publish event 3
               wake
@@ -127,14 +127,14 @@ fn a_message_after_the_first_piece_waits_and_gets_its_own_turn() {
               publish event 2
               wake
             > answer first
-              append 3: answer to 1 (Complete) "first", due at 33000
+              append 3: answer to 1 (Complete) "first", due at 33000, unless claimed
             > stored
               publish event 3
               publish turn 2 run B at 0: ""
               invoke turn 2 run B until 31000: visitor: one | assistant: first | visitor: two
               wake
             > answer second
-              append 4: answer to 2 (Complete) "second", nothing due
+              append 4: answer to 2 (Complete) "second", nothing due, unless claimed
             > stored
               publish event 4
               wake
@@ -166,7 +166,7 @@ fn a_function_that_says_nothing_until_the_deadline_leads_to_the_fallback() {
             > timeout
               at 32000
               cancel run A
-              append 2: answer to 1 (Fallback, offers a person) "我暂时无法回答。需要我为您转接人工客服吗？", nothing due
+              append 2: answer to 1 (Fallback, offers a person) "我暂时无法回答。需要我为您转接人工客服吗？", nothing due, unless claimed
             > stored
               publish event 2
               wake
@@ -200,7 +200,7 @@ fn a_function_that_breaks_off_leaves_its_part_and_the_offer_of_a_person() {
               publish turn 1 run A at 0: "Hi"
               wake
             > failure
-              append 2: answer to 1 (Interrupted, offers a person) "Hi", nothing due
+              append 2: answer to 1 (Interrupted, offers a person) "Hi", nothing due, unless claimed
             > stored
               publish event 2
               wake
@@ -229,7 +229,7 @@ fn an_empty_answer_is_as_bad_as_none() {
               invoke turn 1 run A until 31000: visitor: hello
               wake
             > answer
-              append 2: answer to 1 (Fallback, offers a person) "I can't answer right now. Would you like to talk to a person?", nothing due
+              append 2: answer to 1 (Fallback, offers a person) "I can't answer right now. Would you like to talk to a person?", nothing due, unless claimed
             > stored
               publish event 2
               wake
@@ -256,7 +256,7 @@ fn an_unanswered_turn_found_in_the_log_is_asked_about_and_then_run() {
               publish turn 1 run A at 0: ""
               invoke turn 1 run A until 32000: visitor: hello
             > answer Hi
-              append 2: answer to 1 (Complete) "Hi", nothing due
+              append 2: answer to 1 (Complete) "Hi", nothing due, unless claimed
             > stored
               publish event 2
               wake
@@ -269,7 +269,7 @@ fn a_due_turn_is_run_after_nobody_said_to_be_at_it() {
     check(
         "elsewhere visitor a hello
          wait 32000
-         due
+         due 7
          read
          read
          timeout",
@@ -277,10 +277,10 @@ fn a_due_turn_is_run_after_nobody_said_to_be_at_it() {
               read after 0
             > elsewhere visitor a hello
             > wait 32000
-            > due
+            > due 7
               publish who runs the turn?
             > read
-              read after 1
+              read after 0
               wake
             > read
               wake
@@ -297,7 +297,7 @@ fn a_turn_that_waited_too_long_gets_the_fallback_and_no_run() {
     check(
         "elsewhere visitor a hello
          wait 130000
-         due
+         due 7
          read
          read
          timeout
@@ -306,16 +306,16 @@ fn a_turn_that_waited_too_long_gets_the_fallback_and_no_run() {
               read after 0
             > elsewhere visitor a hello
             > wait 130000
-            > due
+            > due 7
               publish who runs the turn?
             > read
-              read after 1
+              read after 0
               wake
             > read
               wake
             > timeout
               at 132000
-              append 2: answer to 1 (Fallback, offers a person) "I can't answer right now. Would you like to talk to a person?", nothing due
+              append 2: answer to 1 (Fallback, offers a person) "I can't answer right now. Would you like to talk to a person?", nothing due, under claim 7
             > stored
               publish event 2
               wake

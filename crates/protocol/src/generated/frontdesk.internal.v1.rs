@@ -4,7 +4,7 @@ pub struct BusMessage {
     /// The node that published it. A node drops what it published itself.
     #[prost(string, tag = "1")]
     pub node: ::prost::alloc::string::String,
-    #[prost(oneof = "bus_message::Kind", tags = "2, 3, 4")]
+    #[prost(oneof = "bus_message::Kind", tags = "2, 3, 4, 5")]
     pub kind: ::core::option::Option<bus_message::Kind>,
 }
 /// Nested message and enum types in `BusMessage`.
@@ -18,6 +18,8 @@ pub mod bus_message {
         TurnText(super::TurnText),
         #[prost(message, tag = "4")]
         AskTurn(super::AskTurn),
+        #[prost(message, tag = "5")]
+        Forgotten(super::Forgotten),
     }
 }
 /// A piece of the answer that `node` is having written, or, at offset 0, all of it so far.
@@ -37,6 +39,9 @@ pub struct TurnText {
     #[prost(uint64, tag = "5")]
     pub deadline_ms: u64,
 }
+/// The conversation was forgotten: its log is gone, and whoever is connected to it has to leave.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Forgotten {}
 /// Asks the node that has a turn running here, if there is one, for all of its text so far.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AskTurn {}

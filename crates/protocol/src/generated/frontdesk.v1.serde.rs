@@ -2247,6 +2247,9 @@ impl serde::Serialize for Hello {
         if self.offset != 0 {
             len += 1;
         }
+        if self.after_at_ms != 0 {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("frontdesk.v1.Hello", len)?;
         if !self.site.is_empty() {
             struct_ser.serialize_field("site", &self.site)?;
@@ -2275,6 +2278,11 @@ impl serde::Serialize for Hello {
         if self.offset != 0 {
             struct_ser.serialize_field("offset", &self.offset)?;
         }
+        if self.after_at_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("afterAtMs", ToString::to_string(&self.after_at_ms).as_str())?;
+        }
         struct_ser.end()
     }
 }
@@ -2294,6 +2302,8 @@ impl<'de> serde::Deserialize<'de> for Hello {
             "turn",
             "run",
             "offset",
+            "after_at_ms",
+            "afterAtMs",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -2307,6 +2317,7 @@ impl<'de> serde::Deserialize<'de> for Hello {
             Turn,
             Run,
             Offset,
+            AfterAtMs,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -2338,6 +2349,7 @@ impl<'de> serde::Deserialize<'de> for Hello {
                             "turn" => Ok(GeneratedField::Turn),
                             "run" => Ok(GeneratedField::Run),
                             "offset" => Ok(GeneratedField::Offset),
+                            "afterAtMs" | "after_at_ms" => Ok(GeneratedField::AfterAtMs),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -2366,6 +2378,7 @@ impl<'de> serde::Deserialize<'de> for Hello {
                 let mut turn__ = None;
                 let mut run__ = None;
                 let mut offset__ = None;
+                let mut after_at_ms__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Site => {
@@ -2432,6 +2445,14 @@ impl<'de> serde::Deserialize<'de> for Hello {
                                 Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
                             ;
                         }
+                        GeneratedField::AfterAtMs => {
+                            if after_at_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("afterAtMs"));
+                            }
+                            after_at_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
                         }
@@ -2447,6 +2468,7 @@ impl<'de> serde::Deserialize<'de> for Hello {
                     turn: turn__.unwrap_or_default(),
                     run: run__.unwrap_or_default(),
                     offset: offset__.unwrap_or_default(),
+                    after_at_ms: after_at_ms__.unwrap_or_default(),
                 })
             }
         }

@@ -27,6 +27,7 @@ mod budget;
 mod claims;
 mod due;
 mod forget;
+mod leases;
 mod log;
 mod records;
 
@@ -39,6 +40,7 @@ use conversation::{Body, ConversationId, Event, MessageId, Millis, Seq};
 pub use budget::*;
 pub use claims::*;
 pub use forget::*;
+pub use leases::*;
 pub use due::*;
 pub use log::*;
 pub use records::*;
@@ -113,6 +115,10 @@ macro_rules! store_conformance {
             an_index_of_another_owner_is_refused
             a_value_that_is_too_large_is_refused
             records_survive_reopening
+            a_lease_has_one_holder_until_its_end
+            a_holder_that_slept_through_its_end_cannot_renew
+            a_lease_that_was_given_back_is_free_at_once
+            of_32_who_want_a_lease_one_gets_it
             a_full_bucket_gives_its_burst_at_once
             who_comes_later_waits_longer
             a_bucket_refills_steadily_and_never_above_its_burst
