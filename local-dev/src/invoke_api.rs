@@ -5,6 +5,7 @@
 //! | `POST /2015-03-31/functions/{name}/invocations` | runs the function on a JSON object; the body comes as it is written |
 //! | `GET /dev/status` | what runs, as [`crate::status::Status`] |
 //! | `POST /dev/functions/{name}/fault` | spoils coming invocations, see [`crate::fault::Fault`] |
+//! | `POST /dev/nodes/…`, `POST /dev/rolling-restart` | kills, pauses and restarts nodes, see [`crate::nodes_api`] |
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,12 +21,13 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ORIGIN};
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
-use tokio::sync::watch;
 
 use crate::fault::{Fault, MOST_TIMES};
 use crate::function::Function;
 use crate::invocation::{Invocation, Reply};
-use crate::status::{NodeStatus, Status};
+use crate::nodes::Nodes;
+use crate::nodes_api;
+use crate::status::Status;
 
 /// The longest payload, bytes: Lambda's 6 MB.
 const LONGEST_PAYLOAD: usize = 6 * 1024 * 1024;
@@ -35,21 +37,23 @@ const LONGEST_PAYLOAD: usize = 6 * 1024 * 1024;
 pub struct Reachable {
     /// The functions by name.
     pub functions: BTreeMap<String, Function>,
-    /// The node, unless somebody else runs it.
-    pub node: Option<watch::Receiver<NodeStatus>>,
+    /// The nodes; none where somebody else runs them.
+    pub nodes: Nodes,
 }
 
 type Api = State<Arc<Reachable>>;
 
 /// The routes.
 pub fn router(reachable: Reachable) -> Router {
+    let nodes = nodes_api::router(reachable.nodes.clone());
     Router::new()
         .route("/2015-03-31/functions/{name}/invocations", post(invoke))
         .route("/dev/functions/{name}/fault", post(inject))
+        .with_state(Arc::new(reachable.clone()))
+        .merge(nodes)
         .route_layer(middleware::from_fn(refuse_browsers))
-        .route("/dev/status", get(status))
+        .merge(Router::new().route("/dev/status", get(status)).with_state(Arc::new(reachable)))
         .layer(DefaultBodyLimit::max(LONGEST_PAYLOAD))
-        .with_state(Arc::new(reachable))
 }
 
 async fn invoke(
@@ -97,7 +101,7 @@ async fn status(State(api): Api) -> Json<Status> {
             functions.insert(name.clone(), status);
         }
     }
-    Json(Status { node: api.node.as_ref().map(|node| node.borrow().clone()), functions })
+    Json(Status { nodes: api.nodes.status(), functions })
 }
 
 async fn inject(State(api): Api, Path(name): Path<String>, body: Bytes) -> Response {
@@ -112,13 +116,13 @@ async fn inject(State(api): Api, Path(name): Path<String>, body: Bytes) -> Respo
     }
 }
 
-/// A page in the developer's browser could otherwise run functions, and the model costs money.
+/// A page in the developer's browser could otherwise kill nodes, and run functions, whose model costs money.
 async fn refuse_browsers(request: Request, next: Next) -> Response {
     if request.headers().contains_key(ORIGIN) {
         return amazon_error(
             StatusCode::FORBIDDEN,
             "AccessDeniedException",
-            "Web pages may not invoke functions; send no Origin header.",
+            "Web pages may not use this port; send no Origin header.",
         );
     }
     next.run(request).await

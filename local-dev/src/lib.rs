@@ -4,15 +4,24 @@
 //! - [`function`] owns one function's processes. [`pool`] decides which process runs which invocation and does no I/O;
 //!   [`process`] starts and ends one; [`runtime_api`] is what a process sees, [`relay`] the way of its response.
 //! - [`invoke_api`] is what a node sees.
-//! - [`node`] keeps the node's process running; [`role`] is what `local-dev` does as its own child.
+//! - [`node`] keeps one node running, [`node_process`] is one process of it. [`nodes`] are all of them; [`balancer`] stands in
+//!   front of several, and [`spread`] decides which gets a connection. [`nodes_api`] and [`keys`] kill and restart them.
+//! - [`role`] is what `local-dev` does as its own child.
 
+pub mod balancer;
 pub mod demo;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 pub mod fault;
 pub mod function;
 pub mod invocation;
 pub mod invoke_api;
+pub mod keys;
 pub mod listener;
 pub mod node;
+pub mod node_process;
+pub mod nodes;
+pub mod nodes_api;
 pub mod options;
 pub mod pool;
 pub mod ports;
@@ -23,4 +32,5 @@ pub mod run;
 pub mod runtime_api;
 pub mod settings;
 pub mod signals;
+pub mod spread;
 pub mod status;

@@ -1,79 +1,82 @@
-//! The node as a child process: started, watched, started again when it dies, drained at the end.
+//! A node that is kept running: watched, started again when it dies, and told what somebody asks of it.
+//!
+//! A single task owns the process and takes one thing at a time, so nothing here is shared or locked.
 
-use std::ffi::OsString;
-use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::process::{Child, ChildStdin, Command};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::process::own_group;
-use crate::status::{NodeState, NodeStatus};
+use crate::node_process::{NodeError, NodeProcess, NodeProgram, NodeSignal, was_killed};
+use crate::status::{NodeLife, NodeState};
 
 /// How long a node may take until it says that it is ready.
 const LONGEST_START: Duration = Duration::from_secs(30);
-/// How often a starting node is asked whether it is ready.
-const ASK_EVERY: Duration = Duration::from_millis(5);
 /// A node that lived for less than this is started again ever later.
 const SHORT_LIFE: Duration = Duration::from_secs(10);
-/// What a node gets beyond its own drain time, before it is killed.
-const DRAIN_GRACE: Duration = Duration::from_secs(2);
+/// What a node gets beyond its own drain time, before it is killed: to say goodbye and hand its turns over.
+const DRAIN_GRACE: Duration = Duration::from_secs(10);
+/// How long a node stays down that was killed on request: long enough to see what the others do.
+const AFTER_KILL: Duration = Duration::from_secs(1);
 
-/// How to start the node.
+/// What can be asked of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// SIGKILL. It is started again after a second, unless it is to stay down.
+    Kill {
+        /// Until somebody starts it.
+        stay_down: bool,
+    },
+    /// Drain it, then start it.
+    Restart,
+    /// Drain it; it stays down until somebody starts it.
+    Drain,
+    /// SIGSTOP: it stands still, its connections stay open.
+    Pause,
+    /// SIGCONT.
+    Resume,
+    /// Start it, if it is down.
+    Start,
+}
+
+/// The node cannot do this now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the node {0}")]
+pub struct Refused(&'static str);
+
+/// A node for those who want to know about it, or ask something of it. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct NodeProgram {
-    /// The executable file.
-    pub executable: PathBuf,
-    /// Its arguments.
-    pub args: Vec<OsString>,
-    /// What it gets beside its parent's environment.
-    pub env: Vec<(OsString, OsString)>,
-    /// Where it answers `GET /readyz`.
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Where visitors connect to it.
     pub address: SocketAddr,
-    /// How long it may take to end its turns when it is told to stop.
-    pub drain: Duration,
+    /// Where its metrics are.
+    pub metrics: SocketAddr,
+    /// What its process does at this moment.
+    pub life: watch::Receiver<NodeLife>,
+    inputs: mpsc::Sender<Input>,
 }
 
-/// The node cannot be run.
-#[derive(Debug, thiserror::Error)]
-pub enum NodeError {
-    /// The executable cannot be run.
-    #[error("the node cannot be started from {}: {source}", executable.display())]
-    Spawn {
-        /// Its executable.
-        executable: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It ended before it was ready, and will do so again.
-    #[error("the node stopped before it was ready ({status}); its own message says why")]
-    Ended {
-        /// How it ended.
-        status: ExitStatus,
-    },
-    /// It runs, but is never ready.
-    #[error("the node has not become ready within {} seconds; its log may say why", LONGEST_START.as_secs())]
-    NotReady,
-    /// The system does not say what became of it.
-    #[error("the node cannot be waited for: {0}")]
-    Wait(#[source] io::Error),
-}
-
-/// A node that is kept running.
+/// A node with its task.
 #[derive(Debug)]
 pub struct RunningNode {
-    /// What it does at this moment.
-    pub status: watch::Receiver<NodeStatus>,
-    stop: oneshot::Sender<()>,
+    /// What others hold.
+    pub node: Node,
     task: JoinHandle<()>,
 }
+
+#[derive(Debug)]
+enum Input {
+    Ordered(Order, oneshot::Sender<Result<(), Refused>>),
+    Stop,
+}
+
+/// Orders that may wait for a node. More wait outside.
+const ORDERS: usize = 8;
 
 impl RunningNode {
     /// Starts the node and waits until it is ready.
@@ -82,83 +85,304 @@ impl RunningNode {
     /// It cannot be started, or ends or hangs before it is ready.
     pub async fn start(program: NodeProgram) -> Result<Self, NodeError> {
         let mut process = NodeProcess::start(&program)?;
-        process.ready(program.address).await?;
-        let first = NodeStatus { pid: process.child.id(), state: NodeState::Ready, restarts: 0 };
-        let (status, watched) = watch::channel(first);
-        let (stop, stopped) = oneshot::channel();
-        let keeper = Keeper { program, status, short_lives: 0 };
-        Ok(Self { status: watched, stop, task: tokio::spawn(keeper.run(process, stopped)) })
+        match timeout(LONGEST_START, process.ready(program.address)).await {
+            Ok(ready) => ready?,
+            Err(_) => return Err(NodeError::NotReady { seconds: LONGEST_START.as_secs() }),
+        }
+        let first = NodeLife { pid: process.pid(), state: NodeState::Ready, restarts: 0 };
+        let (told, life) = watch::channel(first);
+        let (inputs, received) = mpsc::channel(ORDERS);
+        let node =
+            Node { name: program.name.clone(), address: program.address, metrics: program.metrics, life, inputs };
+        let keeper = Keeper { program, life: told, inputs: received, short_lives: 0 };
+        Ok(Self { node, task: tokio::spawn(keeper.run(process)) })
     }
 
     /// Tells the node to end its turns, waits for that, and kills it if it takes too long.
     pub async fn stop(self) {
-        drop(self.stop);
+        // A task that has ended needs no input.
+        let _ = self.node.inputs.send(Input::Stop).await;
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the end of the node was not seen");
         }
     }
 }
 
+impl Node {
+    /// Asks something of the node. `Ok`: it has begun; [`Node::life`] says what comes of it.
+    ///
+    /// # Errors
+    /// It cannot do this now.
+    pub async fn order(&self, order: Order) -> Result<(), Refused> {
+        let (answer, answered) = oneshot::channel();
+        // Whoever drops the answer has ended.
+        let _ = self.inputs.send(Input::Ordered(order, answer)).await;
+        answered.await.unwrap_or(Err(Refused("is no longer kept running")))
+    }
+}
+
 /// Keeps a node running.
 struct Keeper {
     program: NodeProgram,
-    status: watch::Sender<NodeStatus>,
-    /// How many nodes in a row died young.
+    life: watch::Sender<NodeLife>,
+    inputs: mpsc::Receiver<Input>,
+    /// How many processes in a row died young.
     short_lives: u32,
 }
 
+/// What the node's process does, and with it what may be asked of it.
+enum Phase {
+    Starting(NodeProcess),
+    Up(NodeProcess),
+    Draining(NodeProcess, Then),
+    /// Until then; `None`: until somebody starts it.
+    Down(Option<Instant>),
+    Over,
+}
+
+/// What follows a drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Start,
+    StayDown,
+    End,
+}
+
 impl Keeper {
-    async fn run(mut self, mut process: NodeProcess, mut stopped: oneshot::Receiver<()>) {
+    async fn run(mut self, first: NodeProcess) {
+        let mut phase = Phase::Up(first);
         loop {
-            let lived = tokio::select! {
-                _ = &mut stopped => break,
-                lived = process.lived() => lived,
-            };
-            process = tokio::select! {
-                _ = &mut stopped => return,
-                process = self.start_again(lived) => process,
+            phase = match phase {
+                Phase::Starting(process) => self.starting(process).await,
+                Phase::Up(process) => self.up(process).await,
+                Phase::Draining(process, then) => self.draining(process, then).await,
+                Phase::Down(until) => self.down(until).await,
+                Phase::Over => return,
             };
         }
-        self.status.send_modify(|status| status.state = NodeState::Draining);
-        process.drain(self.program.drain + DRAIN_GRACE).await;
     }
 
-    /// Starts nodes until one is ready.
-    async fn start_again(&mut self, mut lived: Lived) -> NodeProcess {
+    async fn starting(&mut self, mut process: NodeProcess) -> Phase {
+        let mut patience = Some(Instant::now() + LONGEST_START);
+        self.tell(process.pid(), NodeState::Starting);
         loop {
-            self.status.send_modify(|status| (status.pid, status.state) = (None, NodeState::Down));
-            tokio::time::sleep(self.pause(lived)).await;
-            match self.start().await {
-                Ok(process) => return process,
-                Err(NodeError::Ended { status }) if was_killed(status) => lived = Lived::Killed,
-                Err(error) => {
-                    tracing::error!(%error, "the node cannot be started again");
-                    lived = Lived::Short;
+            let (order, answer) = tokio::select! {
+                ready = process.ready(self.program.address) => match ready {
+                    Ok(()) => {
+                        tracing::info!(node = self.program.name, "the node is ready again");
+                        return Phase::Up(process);
+                    }
+                    Err(NodeError::Ended { status }) => return self.after_death(&process, Ok(status)),
+                    Err(error) => {
+                        tracing::error!(node = self.program.name, %error, "the node cannot be started again");
+                        return self.after_short_life();
+                    }
+                },
+                () = reach(patience) => {
+                    // What it waits for, its store perhaps, may come back: starting it anew would help nobody.
+                    patience = None;
+                    let seconds = LONGEST_START.as_secs();
+                    tracing::warn!(node = self.program.name, seconds, "the node is not ready yet; its log may say why");
+                    continue;
                 }
+                input = self.inputs.recv() => match input {
+                    Some(Input::Ordered(order, answer)) => (order, answer),
+                    None | Some(Input::Stop) => return Phase::Draining(process, Then::End),
+                },
+            };
+            let refused = match order {
+                Order::Kill { stay_down } => return self.kill(process, stay_down, answer).await,
+                Order::Drain => return drain(process, Then::StayDown, answer),
+                Order::Start | Order::Restart => Refused("is being started"),
+                Order::Pause | Order::Resume => Refused("is being started; ask again when it is ready"),
+            };
+            reply(answer, Err(refused));
+        }
+    }
+
+    async fn up(&mut self, mut process: NodeProcess) -> Phase {
+        let mut paused = false;
+        loop {
+            self.tell(process.pid(), if paused { NodeState::Paused } else { NodeState::Ready });
+            let (order, answer) = tokio::select! {
+                status = process.ended() => return self.after_death(&process, status),
+                input = self.inputs.recv() => match input {
+                    Some(Input::Ordered(order, answer)) => (order, answer),
+                    None | Some(Input::Stop) => return Phase::Draining(process, Then::End),
+                },
+            };
+            let done = match order {
+                Order::Kill { stay_down } => return self.kill(process, stay_down, answer).await,
+                Order::Restart => return drain(process, Then::Start, answer),
+                Order::Drain => return drain(process, Then::StayDown, answer),
+                Order::Pause if !paused => {
+                    paused = true;
+                    process.signal(NodeSignal::Pause);
+                    Ok(())
+                }
+                Order::Resume if paused => {
+                    paused = false;
+                    process.signal(NodeSignal::Resume);
+                    Ok(())
+                }
+                Order::Pause => Err(Refused("is paused already")),
+                Order::Resume => Err(Refused("is not paused")),
+                Order::Start => Err(Refused("runs already")),
+            };
+            reply(answer, done);
+        }
+    }
+
+    /// Whoever watches knows of the drain before the node does, so that nobody is sent there any more.
+    async fn draining(&mut self, mut process: NodeProcess, mut then: Then) -> Phase {
+        self.tell(process.pid(), NodeState::Draining);
+        process.signal(NodeSignal::Terminate);
+        // One that is paused would not hear it.
+        process.signal(NodeSignal::Resume);
+        let most = self.program.drain + DRAIN_GRACE;
+        let latest = Instant::now() + most;
+        loop {
+            let input = tokio::select! {
+                status = process.ended() => {
+                    tracing::debug!(node = self.program.name, ?status, "the node has drained");
+                    break;
+                }
+                () = sleep_until(latest) => {
+                    tracing::warn!(node = self.program.name, seconds = most.as_secs(), "the node did not end in time and is killed");
+                    process.kill().await;
+                    break;
+                }
+                input = self.inputs.recv(), if then != Then::End => input,
+            };
+            match input {
+                None | Some(Input::Stop) => then = Then::End,
+                Some(Input::Ordered(Order::Kill { stay_down }, answer)) => {
+                    process.kill().await;
+                    reply(answer, Ok(()));
+                    if stay_down {
+                        then = Then::StayDown;
+                    }
+                    break;
+                }
+                Some(Input::Ordered(_, answer)) => {
+                    reply(answer, Err(Refused("is draining; ask again when it has ended")))
+                }
+            }
+        }
+        match then {
+            Then::Start => self.start(),
+            Then::StayDown => Phase::Down(None),
+            Then::End => {
+                self.tell(None, NodeState::Down);
+                Phase::Over
             }
         }
     }
 
-    /// A new node that is ready.
-    async fn start(&mut self) -> Result<NodeProcess, NodeError> {
-        let mut process = NodeProcess::start(&self.program)?;
-        let pid = process.child.id();
-        self.status.send_modify(|status| {
-            *status = NodeStatus { pid, state: NodeState::Starting, restarts: status.restarts + 1 };
-        });
-        process.ready(self.program.address).await?;
-        tracing::info!(pid, "the node is ready again");
-        self.status.send_modify(|status| status.state = NodeState::Ready);
-        Ok(process)
+    async fn down(&mut self, until: Option<Instant>) -> Phase {
+        self.tell(None, if until.is_some() { NodeState::Down } else { NodeState::Stopped });
+        loop {
+            let (order, answer) = tokio::select! {
+                () = reach(until) => return self.start(),
+                input = self.inputs.recv() => match input {
+                    Some(Input::Ordered(order, answer)) => (order, answer),
+                    None | Some(Input::Stop) => return Phase::Over,
+                },
+            };
+            match order {
+                Order::Start | Order::Restart => {
+                    let phase = self.start();
+                    reply(answer, Ok(()));
+                    return phase;
+                }
+                Order::Kill { stay_down: true } | Order::Drain if until.is_some() => {
+                    reply(answer, Ok(()));
+                    return Phase::Down(None);
+                }
+                _ => reply(answer, Err(Refused("is down; start it first"))),
+            }
+        }
     }
 
-    /// How long to wait before the next start.
-    fn pause(&mut self, lived: Lived) -> Duration {
-        self.short_lives = match lived {
-            Lived::Long | Lived::Killed => 0,
-            Lived::Short => self.short_lives.saturating_add(1),
-        };
-        pause_after(self.short_lives)
+    /// A new process.
+    fn start(&mut self) -> Phase {
+        match NodeProcess::start(&self.program) {
+            Ok(process) => {
+                self.life.send_modify(|life| {
+                    *life = NodeLife { pid: process.pid(), state: NodeState::Starting, restarts: life.restarts + 1 };
+                });
+                Phase::Starting(process)
+            }
+            Err(error) => {
+                tracing::error!(node = self.program.name, %error, "the node cannot be started again");
+                self.after_short_life()
+            }
+        }
+    }
+
+    /// Kills the process on request.
+    async fn kill(
+        &mut self,
+        mut process: NodeProcess,
+        stay_down: bool,
+        answer: oneshot::Sender<Result<(), Refused>>,
+    ) -> Phase {
+        process.kill().await;
+        self.short_lives = 0;
+        let until = (!stay_down).then(|| Instant::now() + AFTER_KILL);
+        self.tell(None, if stay_down { NodeState::Stopped } else { NodeState::Down });
+        reply(answer, Ok(()));
+        Phase::Down(until)
+    }
+
+    /// It has ended by itself, or somebody else has killed it.
+    fn after_death(&mut self, process: &NodeProcess, status: std::io::Result<ExitStatus>) -> Phase {
+        let node = &self.program.name;
+        match status {
+            Ok(status) if was_killed(status) => {
+                tracing::warn!(node, "the node was killed; it is started again");
+                self.short_lives = 0;
+                Phase::Down(Some(Instant::now()))
+            }
+            Ok(status) => {
+                tracing::warn!(node, %status, "the node ended; it is started again");
+                if process.age() < SHORT_LIFE {
+                    return self.after_short_life();
+                }
+                self.short_lives = 0;
+                Phase::Down(Some(Instant::now()))
+            }
+            Err(error) => {
+                tracing::error!(node, %error, "the node cannot be waited for");
+                self.after_short_life()
+            }
+        }
+    }
+
+    fn after_short_life(&mut self) -> Phase {
+        self.short_lives = self.short_lives.saturating_add(1);
+        Phase::Down(Some(Instant::now() + pause_after(self.short_lives)))
+    }
+
+    fn tell(&self, pid: Option<u32>, state: NodeState) {
+        self.life.send_modify(|life| (life.pid, life.state) = (pid, state));
+    }
+}
+
+fn drain(process: NodeProcess, then: Then, answer: oneshot::Sender<Result<(), Refused>>) -> Phase {
+    reply(answer, Ok(()));
+    Phase::Draining(process, then)
+}
+
+fn reply(answer: oneshot::Sender<Result<(), Refused>>, done: Result<(), Refused>) {
+    // Whoever asked may have left.
+    let _ = answer.send(done);
+}
+
+async fn reach(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -169,126 +393,6 @@ fn pause_after(short_lives: u32) -> Duration {
         lives => Duration::from_millis(100 << (lives - 1).min(6)).min(Duration::from_secs(5)),
     }
 }
-
-/// How a node's life went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lived {
-    Long,
-    Short,
-    Killed,
-}
-
-/// One process of the node.
-struct NodeProcess {
-    child: Child,
-    /// Its end tells the node that its parent is gone.
-    _lifeline: Option<ChildStdin>,
-    started: Instant,
-}
-
-impl NodeProcess {
-    fn start(program: &NodeProgram) -> Result<Self, NodeError> {
-        let mut command = Command::new(&program.executable);
-        command.args(&program.args).envs(program.env.iter().map(|(name, value)| (name, value)));
-        // Only the functions speak to the model.
-        command.env_remove("OPENAI_API_KEY");
-        let spawned = own_group(&mut command).spawn();
-        let mut child =
-            spawned.map_err(|source| NodeError::Spawn { executable: program.executable.clone(), source })?;
-        let lifeline = child.stdin.take();
-        Ok(Self { child, _lifeline: lifeline, started: Instant::now() })
-    }
-
-    /// Waits until it says that it is ready.
-    async fn ready(&mut self, address: SocketAddr) -> Result<(), NodeError> {
-        let asking = timeout(LONGEST_START, until_ready(address));
-        tokio::select! {
-            asked = asking => asked.map_err(|_| NodeError::NotReady),
-            status = self.child.wait() => Err(NodeError::Ended { status: status.map_err(NodeError::Wait)? }),
-        }
-    }
-
-    /// Waits for its end.
-    async fn lived(&mut self) -> Lived {
-        let status = self.child.wait().await;
-        let long = self.started.elapsed() >= SHORT_LIFE;
-        match status {
-            Ok(status) if was_killed(status) => {
-                tracing::warn!("the node was killed; it is started again");
-                Lived::Killed
-            }
-            Ok(status) => {
-                tracing::warn!(%status, "the node ended; it is started again");
-                if long { Lived::Long } else { Lived::Short }
-            }
-            Err(error) => {
-                tracing::error!(%error, "the node cannot be waited for");
-                Lived::Short
-            }
-        }
-    }
-
-    /// Tells it to end its turns, and kills it after `most`.
-    async fn drain(mut self, most: Duration) {
-        terminate(&self.child);
-        match timeout(most, self.child.wait()).await {
-            Ok(Ok(status)) => tracing::debug!(%status, "the node has drained"),
-            Ok(Err(error)) => tracing::error!(%error, "the node cannot be waited for"),
-            Err(_) => {
-                tracing::warn!(seconds = most.as_secs(), "the node did not end in time and is killed");
-                if let Err(error) = self.child.kill().await {
-                    tracing::error!(%error, "the node cannot be killed");
-                }
-            }
-        }
-    }
-}
-
-/// Asks again and again; a node that starts refuses connections or says 503 at first.
-async fn until_ready(address: SocketAddr) {
-    let address = SocketAddr::new(crate::demo::reachable(address.ip()), address.port());
-    let mut ticks = interval(ASK_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if is_ready(address).await.unwrap_or(false) {
-            return;
-        }
-    }
-}
-
-async fn is_ready(address: SocketAddr) -> io::Result<bool> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut status_line = [0; 12];
-    stream.read_exact(&mut status_line).await?;
-    Ok(&status_line == b"HTTP/1.1 200")
-}
-
-#[cfg(unix)]
-fn was_killed(status: ExitStatus) -> bool {
-    use std::os::unix::process::ExitStatusExt;
-    status.signal() == Some(rustix::process::Signal::KILL.as_raw())
-}
-
-#[cfg(not(unix))]
-fn was_killed(_: ExitStatus) -> bool {
-    false
-}
-
-/// Sends SIGTERM.
-#[cfg(unix)]
-fn terminate(child: &Child) {
-    let pid = child.id().and_then(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?));
-    if let Some(Err(error)) = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM)) {
-        tracing::warn!(%error, "the node cannot be told to stop");
-    }
-}
-
-/// There is no such signal here; what the node has not finished is finished after its next start.
-#[cfg(not(unix))]
-fn terminate(_: &Child) {}
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! What `local-dev` can be told on the command line.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -55,6 +56,18 @@ pub struct Options {
     /// Folder for conversations, or `memory` to keep none [default: store.data of the configuration, frontdesk-data]
     #[arg(long, value_name = "DIR|memory")]
     pub data: Option<String>,
+    /// Where conversations are kept: the address of a store that nodes can share (redis://…, dynamodb://TABLE), `dynamodb`
+    /// for one that runs in this program, or `memory` for `--data memory`
+    /// [default: store.url of the configuration, and without it a file in the data folder]
+    #[arg(long, value_name = "URL|dynamodb|memory")]
+    pub store: Option<StoreChoice>,
+    /// How nodes tell each other what happens: the address of a bus (redis://…, nats://…) [default: bus.url of the
+    /// configuration]
+    #[arg(long, value_name = "URL")]
+    pub bus: Option<SecretText>,
+    /// How many nodes to run; more than one needs --store and --bus, and gets a balancer on the node's port
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub nodes: u8,
     /// Base URL of an OpenAI-compatible server, up to and with its version; without it a scripted model answers
     #[arg(long, value_name = "URL", requires = "model")]
     pub model_url: Option<String>,
@@ -70,10 +83,11 @@ pub struct Options {
     /// Port of the demo shop; 0 picks a free one, here and below
     #[arg(long, value_name = "PORT", default_value_t = 7000)]
     pub demo_port: u16,
-    /// Port of the node: WebSocket, widget and site settings
+    /// Port of the node: WebSocket, widget and site settings. With several nodes, the balancer's; the nodes' own follow
+    /// 10 above it
     #[arg(long, value_name = "PORT", default_value_t = 7001)]
     pub node_port: u16,
-    /// Port of the node's metrics
+    /// Port of the node's metrics. With several nodes, theirs follow 19 above it
     #[arg(long, value_name = "PORT", default_value_t = 7002)]
     pub metrics_port: u16,
     /// Port on which functions are invoked and looked at
@@ -86,11 +100,64 @@ pub struct Options {
     #[arg(long = "function", value_name = "NAME=EXECUTABLE")]
     pub functions: Vec<NamedExecutable>,
     /// Starts no node, to run one by hand
-    #[arg(long)]
+    #[arg(long, conflicts_with = "nodes")]
     pub no_node: bool,
     /// Opens the demo shop in a browser
     #[arg(long)]
     pub open: bool,
+}
+
+/// Which store `--store` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// None: everything is gone at the end.
+    Memory,
+    /// DynamoDB's API, served by this program.
+    DynamoDb,
+    /// A store that runs already.
+    Url(SecretText),
+}
+
+impl FromStr for StoreChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "memory" => Ok(StoreChoice::Memory),
+            "dynamodb" => Ok(StoreChoice::DynamoDb),
+            // clap quotes what is refused, so only what cannot hold a password is refused here.
+            url => url.parse().map(StoreChoice::Url),
+        }
+    }
+}
+
+/// An address that may hold a password; `Debug` hides it. The configuration checks what it says.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// The text itself. Do not print it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SecretText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.is_empty() {
+            true => Err("is empty; give an address".to_owned()),
+            false => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(hidden)")
+    }
 }
 
 /// A function and the executable that is it.
@@ -146,6 +213,22 @@ mod tests {
     fn a_models_address_and_its_name_go_together() {
         assert!(parse(&["--model", "small"]).unwrap_err().contains("--model-url"));
         assert!(parse(&["--model-url", "http://127.0.0.1:1/v1"]).unwrap_err().contains("--model <NAME>"));
+    }
+
+    #[test]
+    fn one_to_nine_nodes_can_be_asked_for_and_their_store_by_name_or_address() {
+        let options = parse(&["--nodes", "3", "--store", "redis://:hunter2@127.0.0.1", "--bus", "nats://127.0.0.1"]);
+        let options = options.unwrap().options;
+        assert_eq!(options.nodes, 3);
+        assert!(!format!("{options:?}").contains("hunter2"));
+        let Some(StoreChoice::Url(url)) = options.store else { panic!("{:?}", options.store) };
+        assert_eq!(url.reveal(), "redis://:hunter2@127.0.0.1");
+        assert_eq!(parse(&["--store", "dynamodb"]).unwrap().options.store, Some(StoreChoice::DynamoDb));
+        assert_eq!(parse(&["--store", "memory"]).unwrap().options.store, Some(StoreChoice::Memory));
+        assert_eq!(parse(&[]).unwrap().options.nodes, 1);
+        for bad in [&["--nodes", "0"][..], &["--nodes", "10"], &["--no-node", "--nodes", "3"], &["--bus", ""]] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -289,14 +289,15 @@ impl Pool {
         self.actions.push_back(Action::End(invocation, ending));
     }
 
-    /// The invocation that a process was started for fails with it, as on Lambda; warm processes come back ever later.
+    /// The invocation that a process was started for fails with it, as on Lambda; warm processes come back ever later, after
+    /// 100 ms first and 51 s at last.
     fn handle_start_failed(&mut self, now: Instant) {
         if self.waiting.len() > self.coming()
             && let Some(waiting) = self.waiting.pop_front()
         {
             self.end(waiting.invocation, Ending::StartFailed);
         }
-        let pause = Duration::from_millis(100 << self.failed_starts.min(6));
+        let pause = Duration::from_millis(100 << self.failed_starts.min(9));
         self.failed_starts = self.failed_starts.saturating_add(1);
         self.start_not_before = Some(now + pause);
     }

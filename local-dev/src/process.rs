@@ -163,6 +163,9 @@ async fn wait(name: &str, pid: u32, mut child: Child, _lifeline: Option<ChildStd
         _ = killed => None,
     };
     match ended_by_itself {
+        Some(Ok(status)) if status.code() == Some(config::EXIT_CODE_BAD_CONFIG.into()) => {
+            tracing::error!(function = name, pid, %status, "a function cannot work as it is configured; its own message says why");
+        }
         Some(Ok(status)) => tracing::warn!(function = name, pid, %status, "a function process ended by itself"),
         Some(Err(error)) => tracing::error!(function = name, pid, %error, "a function process cannot be waited for"),
         None => match child.kill().await {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,15 +12,18 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::demo;
-use crate::function::RunningFunction;
+use crate::function::{Function, RunningFunction};
 use crate::invoke_api::{self, Reachable};
+use crate::keys;
 use crate::listener::PromptListener;
-use crate::node::{NodeError, NodeProgram, RunningNode};
-use crate::options::{Options, Role};
+use crate::node::RunningNode;
+use crate::node_process::{NodeError, NodeProgram};
+use crate::nodes::{self, Nodes};
+use crate::options::{Options, Role, StoreChoice};
 use crate::pool::PoolLimits;
 use crate::ports::{KeptPort, PortError, WantedPort};
 use crate::process::FunctionProgram;
-use crate::settings::{Addresses, Settings, SettingsError};
+use crate::settings::{Addresses, NodeAddresses, Settings, SettingsError};
 
 /// `EX_UNAVAILABLE` of sysexits.h: a port is in use.
 const EXIT_CODE_UNAVAILABLE: u8 = 69;
@@ -42,6 +45,10 @@ pub enum RunError {
     /// The node does not run.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// DynamoDB's API cannot be served.
+    #[cfg(feature = "dynamodb")]
+    #[error(transparent)]
+    DynamoDb(#[from] crate::dynamodb::DynamoDbError),
 }
 
 impl RunError {
@@ -50,11 +57,13 @@ impl RunError {
     pub fn exit_code(&self) -> u8 {
         match self {
             RunError::Port(_) => EXIT_CODE_UNAVAILABLE,
-            RunError::Settings(SettingsError::Config(_)) => config::EXIT_CODE_BAD_CONFIG,
+            RunError::Settings(SettingsError::Config(_) | SettingsError::Options(_)) => config::EXIT_CODE_BAD_CONFIG,
             RunError::Node(NodeError::Ended { status }) => {
                 status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0).unwrap_or(1)
             }
             RunError::Settings(_) | RunError::Log(_) | RunError::Node(_) => EXIT_CODE_SOFTWARE,
+            #[cfg(feature = "dynamodb")]
+            RunError::DynamoDb(_) => EXIT_CODE_SOFTWARE,
         }
     }
 }
@@ -63,20 +72,41 @@ impl RunError {
 struct Ports {
     demo: TcpListener,
     functions: TcpListener,
-    node: KeptPort,
-    metrics: KeptPort,
+    /// For visitors and for metrics of each node.
+    nodes: Vec<(KeptPort, KeptPort)>,
+    /// In front of several nodes.
+    balancer: Option<TcpListener>,
+    dynamodb: Option<TcpListener>,
 }
+
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// The ports of the first of several nodes, above the ports that a node alone would have: 7011 and 7021.
+const FIRST_NODE_ABOVE: u16 = 10;
+const FIRST_METRICS_ABOVE: u16 = 19;
 
 impl Ports {
     fn take(options: &Options) -> Result<Self, PortError> {
         let wanted = |host, port, purpose, option| WantedPort { host, port, purpose, option };
-        let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Ok(Self {
-            demo: wanted(options.host, options.demo_port, "the demo shop", "--demo-port").listen()?,
-            node: wanted(options.host, options.node_port, "the node", "--node-port").keep()?,
-            metrics: wanted(local, options.metrics_port, "the node's metrics", "--metrics-port").keep()?,
-            functions: wanted(local, options.functions_port, "the functions", "--functions-port").listen()?,
-        })
+        let demo = wanted(options.host, options.demo_port, "the demo shop", "--demo-port").listen()?;
+        let (purpose, option) = ("the node", "--node-port");
+        let (nodes, balancer) = match options.nodes {
+            0 | 1 => {
+                let node = wanted(options.host, options.node_port, purpose, option).keep()?;
+                let metrics = wanted(LOCAL, options.metrics_port, "the node's metrics", "--metrics-port").keep()?;
+                (vec![(node, metrics)], None)
+            }
+            several => {
+                let balancer = wanted(options.host, options.node_port, "the balancer", option).listen()?;
+                (several_nodes(options, several.into())?, Some(balancer))
+            }
+        };
+        let dynamodb = match options.store {
+            Some(StoreChoice::DynamoDb) => Some(wanted(LOCAL, 0, "DynamoDB's API", "--store").listen()?),
+            _ => None,
+        };
+        let functions = wanted(LOCAL, options.functions_port, "the functions", "--functions-port").listen()?;
+        Ok(Self { demo, functions, nodes, balancer, dynamodb })
     }
 
     fn addresses(&self) -> Result<Addresses, PortError> {
@@ -86,13 +116,39 @@ impl Ports {
                 PortError::Refused { host, port: 0, purpose, option, source }
             })
         };
+        let nodes: Vec<_> = (self.nodes.iter())
+            .map(|(node, metrics)| NodeAddresses { node: node.address(), metrics: metrics.address() })
+            .collect();
+        let front = match (&self.balancer, nodes.first()) {
+            (None, Some(only)) => only.node,
+            (Some(balancer), _) => local(balancer, "the balancer", "--node-port")?,
+            (None, None) => SocketAddr::new(LOCAL, 0),
+        };
+        let dynamodb = self.dynamodb.as_ref().map(|listener| local(listener, "DynamoDB's API", "--store"));
         Ok(Addresses {
             demo: local(&self.demo, "the demo shop", "--demo-port")?,
-            node: self.node.address(),
-            metrics: self.metrics.address(),
+            front,
+            nodes,
             functions: local(&self.functions, "the functions", "--functions-port")?,
+            dynamodb: dynamodb.transpose()?,
         })
     }
+}
+
+/// Ports in a row, where they are free; else any.
+fn several_nodes(options: &Options, nodes: u16) -> Result<Vec<(KeptPort, KeptPort)>, PortError> {
+    let keep = |first: u16, above: u16, at: u16, option| {
+        let (host, purpose) = (LOCAL, "a node");
+        let port = if first == 0 { None } else { first.checked_add(above + at) };
+        let in_a_row = port.and_then(|port| WantedPort { host, port, purpose, option }.keep().ok());
+        in_a_row.map_or_else(|| WantedPort { host, port: 0, purpose, option }.keep(), Ok)
+    };
+    (0..nodes)
+        .map(|at| {
+            let node = keep(options.node_port, FIRST_NODE_ABOVE, at, "--node-port")?;
+            Ok((node, keep(options.metrics_port, FIRST_METRICS_ABOVE, at, "--metrics-port")?))
+        })
+        .collect()
 }
 
 /// Runs everything until `stop` is ready. `executable` is this program, which is also its own children.
@@ -108,51 +164,78 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let ports = Ports::take(options)?;
     let addresses = ports.addresses()?;
-    let settings = Settings::new(options, addresses, config::environment())?;
+    let settings = Settings::new(options, addresses.clone(), config::environment())?;
     telemetry::log::init(&settings.config.log).map_err(|error| RunError::Log(error.to_string()))?;
+    #[cfg(feature = "dynamodb")]
+    if let Some(listener) = ports.dynamodb {
+        crate::dynamodb::serve(listener, &settings).await?;
+    }
 
     let functions = start_functions(options, executable, &settings);
     let mut stop = std::pin::pin!(stop);
-    let node = tokio::select! {
-        node = async {
-            let node = start_node(options, executable, &settings, addresses.node).await;
+    let running = tokio::select! {
+        running = async {
+            let running = start_nodes(options, executable, &settings, &addresses).await;
             for running in functions.values() {
                 running.function.settled().await;
             }
-            node
-        } => node,
-        () = &mut stop => Ok(None),
+            running
+        } => running,
+        () = &mut stop => Ok(Vec::new()),
     };
-    let node = match node {
-        Ok(node) => node,
+    let running = match running {
+        Ok(running) => running,
         Err(error) => {
             stop_functions(functions).await;
             return Err(error.into());
         }
     };
 
+    let nodes = Nodes::new(&running);
     let reachable = Reachable {
         functions: functions.iter().map(|(name, running)| (name.clone(), running.function.clone())).collect(),
-        node: node.as_ref().map(|node| node.status.clone()),
+        nodes: nodes.clone(),
     };
-    let serving =
-        [serve(ports.functions, invoke_api::router(reachable)), serve(ports.demo, demo::router(addresses.node))];
+    let mut warnings = settings.warnings();
+    warnings.extend(cannot_start(&reachable.functions).await);
+    let mut serving =
+        vec![serve(ports.functions, invoke_api::router(reachable)), serve(ports.demo, demo::router(addresses.front))];
+    if let (Some(balancer), Some(listener)) = (nodes.balancer(), ports.balancer) {
+        serving.push(tokio::spawn(balancer.clone().serve(listener)));
+        for at in 0..running.len() {
+            balancer.takes(at).await;
+        }
+    }
     // Whoever started this may have closed the other end; that is no reason to stop.
-    let _ = writeln!(out, "{}", welcome(options, addresses, &settings, began.elapsed()));
+    let _ = writeln!(out, "{}", welcome(options, &addresses, &settings, &warnings, began.elapsed()));
     if options.open {
         open_in_browser(&demo_url(addresses.demo));
     }
 
+    let obeying = tokio::spawn(keys::obey(nodes, std::io::stdout()));
     stop.await;
+    obeying.abort();
     let _ = writeln!(out, "Stopping; running answers may end. Ctrl-C again stops at once.");
-    if let Some(node) = node {
-        node.stop().await;
-    }
+    nodes::stop(running).await;
     stop_functions(functions).await;
     for task in serving {
         task.abort();
     }
     Ok(())
+}
+
+/// The functions of which no process could be started, a line each.
+async fn cannot_start(functions: &BTreeMap<String, Function>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, function) in functions {
+        if function.status().await.is_some_and(|status| status.ended > 0 && status.processes.is_empty()) {
+            lines.push(format!(
+                "The function {name} does not start; its own message says why. It is tried again ever more rarely, and when \
+                 it is invoked."
+            ));
+        }
+    }
+    lines
 }
 
 fn serve(listener: TcpListener, router: Router) -> JoinHandle<()> {
@@ -183,23 +266,25 @@ async fn stop_functions(functions: BTreeMap<String, RunningFunction>) {
     }
 }
 
-async fn start_node(
+async fn start_nodes(
     options: &Options,
     executable: &Path,
     settings: &Settings,
-    address: SocketAddr,
-) -> Result<Option<RunningNode>, NodeError> {
+    addresses: &Addresses,
+) -> Result<Vec<RunningNode>, NodeError> {
     if options.no_node {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    let program = NodeProgram {
+    let program = |(at, own): (usize, &NodeAddresses)| NodeProgram {
+        name: settings.node_name(at),
         executable: executable.to_owned(),
         args: role_args(Role::Node),
-        env: settings.env.clone(),
-        address,
+        env: settings.node_env(at),
+        address: own.node,
+        metrics: own.metrics,
         drain: Duration::from_secs(settings.config.node.drain_seconds),
     };
-    RunningNode::start(program).await.map(Some)
+    nodes::start(addresses.nodes.iter().enumerate().map(program).collect()).await
 }
 
 fn role_args(role: Role) -> Vec<OsString> {
@@ -210,23 +295,45 @@ fn demo_url(demo: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(demo::reachable(demo.ip()), demo.port()))
 }
 
-fn welcome(options: &Options, addresses: Addresses, settings: &Settings, took: Duration) -> String {
-    let Addresses { node, metrics, functions, demo } = addresses;
-    let (url, data, model) = (demo_url(demo), settings.data(), settings.model());
-    let node = match options.no_node {
-        true => format!("none; one fits that is started with\n\n{}\n", settings.node_command()),
-        false => format!("ws://{node}/v1/connect"),
-    };
-    let mut text = format!(
-        "Frontdesk is up after {} ms. Ctrl-C stops it.\n\n  \
-         Open this     {url}\n\n  \
-         node          {node}\n  \
-         metrics       http://{metrics}/metrics\n  \
-         functions     http://{functions}/dev/status\n  \
-         model         {model}\n  \
-         data          {data}\n",
-        took.as_millis()
-    );
+fn welcome(
+    options: &Options,
+    addresses: &Addresses,
+    settings: &Settings,
+    warnings: &[String],
+    took: Duration,
+) -> String {
+    let mut rows = Vec::new();
+    match &addresses.nodes[..] {
+        _ if options.no_node => {
+            let command = format!("none; one fits that is started with\n\n{}\n", settings.node_command());
+            rows.push(("node".to_owned(), command));
+        }
+        [only] => {
+            rows.push(("node".to_owned(), format!("ws://{}/v1/connect", only.node)));
+            rows.push(("metrics".to_owned(), format!("http://{}/metrics", only.metrics)));
+        }
+        several => {
+            let front = format!("ws://{}/v1/connect, to the node with the fewest", addresses.front);
+            rows.push(("balancer".to_owned(), front));
+            rows.extend(several.iter().enumerate().map(|(at, own)| {
+                let row = format!("ws://{}/v1/connect   metrics http://{}/metrics", own.node, own.metrics);
+                (settings.node_name(at), row)
+            }));
+        }
+    }
+    rows.push(("functions".to_owned(), format!("http://{}/dev/status", addresses.functions)));
+    rows.push(("model".to_owned(), settings.model()));
+    rows.extend(settings.bus().map(|bus| ("bus".to_owned(), bus)));
+    rows.push(("data".to_owned(), settings.data()));
+    let keys = if std::io::stdin().is_terminal() { " ? lists what can be typed." } else { "" };
+    let mut text = format!("Frontdesk is up after {} ms. Ctrl-C stops it.{keys}\n\n", took.as_millis(),);
+    for warning in warnings {
+        text.push_str(&format!("  Note: {warning}\n\n"));
+    }
+    text.push_str(&format!("  Open this     {}\n\n", demo_url(addresses.demo)));
+    for (what, row) in rows {
+        text.push_str(&format!("  {what:<13} {row}\n"));
+    }
     if !options.host.is_loopback() {
         text.push_str("\n  Other machines can reach the demo shop and the node.\n");
     }

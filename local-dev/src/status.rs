@@ -1,6 +1,7 @@
 //! What runs at this moment, as the JSON of `GET /dev/status`.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde::Serialize;
 
@@ -9,26 +10,44 @@ use crate::pool::ProcessState;
 /// Everything that `local-dev` runs.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
-    /// The node; absent with `--no-node`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub node: Option<NodeStatus>,
+    /// The nodes, in their order; none with `--no-node`.
+    pub nodes: Vec<NodeStatus>,
     /// The functions by name.
     pub functions: BTreeMap<String, FunctionStatus>,
 }
 
-/// The node's process.
+/// One node.
 #[derive(Clone, Debug, Serialize)]
 pub struct NodeStatus {
-    /// Its process id; absent while it is being restarted.
+    /// Its name.
+    pub name: String,
+    /// What its process does.
+    #[serde(flatten)]
+    pub life: NodeLife,
+    /// Where visitors connect to it.
+    pub address: SocketAddr,
+    /// Its port there.
+    pub port: u16,
+    /// Where its metrics are.
+    pub metrics: SocketAddr,
+    /// How many connections the balancer has open to it; absent where there is no balancer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<usize>,
+}
+
+/// What a node's process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeLife {
+    /// Its process id; absent while there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
     /// What it does.
     pub state: NodeState,
-    /// How often it has been started again after it died.
+    /// How often it has been started again.
     pub restarts: u64,
 }
 
-/// What the node's process does.
+/// What a node's process is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeState {
@@ -36,10 +55,29 @@ pub enum NodeState {
     Starting,
     /// Has said that it is ready.
     Ready,
-    /// Died; will be started again.
-    Down,
-    /// Finishes its turns; will not be started again.
+    /// Stands still (SIGSTOP) until somebody resumes it.
+    Paused,
+    /// Finishes its turns and sends its visitors away.
     Draining,
+    /// Is gone, and will be started again.
+    Down,
+    /// Is gone until somebody starts it.
+    Stopped,
+}
+
+impl NodeState {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NodeState::Starting => "starting",
+            NodeState::Ready => "ready",
+            NodeState::Paused => "paused",
+            NodeState::Draining => "draining",
+            NodeState::Down => "down",
+            NodeState::Stopped => "stopped",
+        }
+    }
 }
 
 /// One function's processes and counts.

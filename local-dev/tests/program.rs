@@ -1,124 +1,18 @@
 //! The program itself: what it prints, what it leaves behind, and how it ends.
 
-use std::net::SocketAddr;
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::Stdio;
 
 use anyhow::{Context, Result};
 use http::StatusCode;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
-use tokio::time::timeout;
+use tokio::process::Command;
 
-use crate::support::{Gate, TEST_FUNCTION, get, kill_9, post, signal, text};
-
-/// Far more than anything here takes: what is not over by then hangs.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
-/// A running `local-dev` on ports of its own.
-struct Program {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    /// Inherited by every child, so that it ends when all of them have.
-    err: ChildStderr,
-    demo: SocketAddr,
-    functions: SocketAddr,
-}
-
-impl Program {
-    async fn start(args: &[&str]) -> Result<Self> {
-        Self::start_with(command(args)).await
-    }
-
-    async fn start_with(mut command: Command) -> Result<Self> {
-        let mut child = command.spawn()?;
-        let mut out = BufReader::new(child.stdout.take().context("stdout is piped")?);
-        let err = child.stderr.take().context("stderr is piped")?;
-        let mut printed = String::new();
-        let read = async {
-            while !printed.contains("\n  data ") {
-                anyhow::ensure!(out.read_line(&mut printed).await? > 0, "it ended after {printed:?}");
-            }
-            Ok(())
-        };
-        timeout(LONGEST_WAIT, read).await??;
-        let demo = address(&printed, "Open this     http://")?;
-        let functions = address(&printed, "functions     http://")?;
-        Ok(Self { child, out, err, demo, functions })
-    }
-
-    fn pid(&self) -> Result<String> {
-        Ok(self.child.id().context("it has ended")?.to_string())
-    }
-
-    async fn status(&self) -> Result<Value> {
-        Ok(serde_json::from_str(&text(get(self.functions, "/dev/status").await?).await?)?)
-    }
-
-    /// Asks for the status until it is as wanted.
-    async fn until(&self, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
-        timeout(LONGEST_WAIT, async {
-            loop {
-                let status = self.status().await?;
-                if wanted(&status) {
-                    return Ok(status);
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await?
-    }
-
-    /// Waits until this program and all its children have ended.
-    async fn all_gone(mut self) -> Result<ExitStatus> {
-        timeout(LONGEST_WAIT, async {
-            let status = self.child.wait().await?;
-            self.err.read_to_end(&mut Vec::new()).await?;
-            self.out.read_to_end(&mut Vec::new()).await?;
-            Ok(status)
-        })
-        .await
-        .context("a child outlived its parent")?
-    }
-}
-
-/// The program with free ports, nothing kept, and the test's function in place of the real ones.
-fn command(args: &[&str]) -> Command {
-    let mut command = command_with(&["--data", "memory"]);
-    command.args(args);
-    command
-}
-
-/// The program with free ports, and the test's function in place of the real ones.
-fn command_with(args: &[&str]) -> Command {
-    let function = |name: &str| format!("{name}={TEST_FUNCTION}");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_local-dev"));
-    command
-        .args(["--demo-port", "0", "--node-port", "0", "--metrics-port", "0", "--functions-port", "0"])
-        .args(["--function", &function("ai"), "--function", &function("routing")])
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-/// Runs a command that is to fail at once; its exit code and what it says.
-async fn failed(mut command: Command) -> Result<(Option<i32>, String)> {
-    let output = timeout(LONGEST_WAIT, command.output()).await??;
-    Ok((output.status.code(), String::from_utf8(output.stderr)?))
-}
-
-fn address(printed: &str, before: &str) -> Result<SocketAddr> {
-    let rest = printed.split(before).nth(1).with_context(|| format!("no {before:?} in {printed:?}"))?;
-    Ok(rest.split(['/', '\n']).next().unwrap_or_default().parse()?)
-}
+use crate::support::program::{Program, command_with, failed};
+use crate::support::{Gate, get, kill_9, post, signal, text};
 
 fn node_pid(status: &Value) -> String {
-    status["node"]["pid"].to_string()
+    status["nodes"][0]["pid"].to_string()
 }
 
 #[tokio::test]
@@ -128,7 +22,7 @@ async fn it_prints_its_addresses_and_serves_the_demo_shop() -> Result<()> {
     assert_eq!(page.status(), StatusCode::OK);
     assert!(text(page).await?.contains("/widget/loader.js"));
     let status = program.status().await?;
-    assert_eq!(status["node"]["state"], "ready");
+    assert_eq!(status["nodes"][0]["state"], "ready");
     assert_eq!(status["functions"]["ai"]["limit"], 32);
     Ok(())
 }
@@ -148,7 +42,7 @@ async fn nothing_outlives_it_when_it_is_killed() -> Result<()> {
 
 #[tokio::test]
 async fn it_stops_in_order_when_asked() -> Result<()> {
-    for asked in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
+    for asked in [rustix::process::Signal::TERM, rustix::process::Signal::INT, rustix::process::Signal::HUP] {
         let program = Program::start(&[]).await?;
         signal(&program.pid()?, asked)?;
         assert_eq!(program.all_gone().await?.code(), Some(0));
@@ -161,7 +55,8 @@ async fn a_killed_node_comes_back_on_the_same_port() -> Result<()> {
     let program = Program::start(&[]).await?;
     let before = node_pid(&program.status().await?);
     kill_9(&before)?;
-    let after = program.until(|status| status["node"]["restarts"] == 1 && status["node"]["state"] == "ready").await?;
+    let after =
+        program.until(|status| status["nodes"][0]["restarts"] == 1 && status["nodes"][0]["state"] == "ready").await?;
     assert_ne!(node_pid(&after), before);
     Ok(())
 }
@@ -174,7 +69,7 @@ async fn a_data_folder_in_use_stops_it_with_the_nodes_reason() -> Result<()> {
     let (code, said) = failed(command_with(&["--data", data])).await?;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains(data) && said.contains("the node stopped before it was ready"), "{said}");
-    assert_eq!(first.status().await?["node"]["state"], "ready");
+    assert_eq!(first.status().await?["nodes"][0]["state"], "ready");
     Ok(())
 }
 
@@ -202,11 +97,80 @@ async fn bad_options_and_configuration_are_named() -> Result<()> {
         (["--host", "localhost"], "--host"),
         (["--max-functions", "0"], "--max-functions"),
         (["--function", "ai"], "ai=./bootstrap"),
+        (["--nodes", "10"], "--nodes"),
+        (["--nodes", "3"], "--store redis://127.0.0.1:6379 --bus redis://127.0.0.1:6379"),
+        (["--bus", "nats://127.0.0.1:1"], "bus.url: is set"),
+        (["--store", "postgres://127.0.0.1:1"], "store.url: is not an address that is known here"),
+        (["--store", "memory"], "--store memory keeps nothing"),
     ];
     for (args, named) in bad {
-        let (code, said) = failed(command(&args)).await?;
+        let (code, said) = failed(command_with(&[&["--data", "frontdesk-unused"], &args[..]].concat())).await?;
         assert_eq!(code, Some(64), "{said}");
         assert!(said.contains(named), "{said}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_is_killed_paused_drained_and_started_on_request() -> Result<()> {
+    let program = Program::start(&[]).await?;
+    let first = program.status().await?;
+
+    let (code, node) = program.ask("/dev/nodes/1/kill").await?;
+    assert_eq!((code, node["state"].as_str()), (StatusCode::OK, Some("down")));
+    let second = program.until(|status| status["nodes"][0]["state"] == "ready").await?;
+    assert_ne!(node_pid(&first), node_pid(&second));
+
+    for (path, state) in [
+        ("/dev/nodes/1/pause", "paused"),
+        ("/dev/nodes/1/resume", "ready"),
+        ("/dev/nodes/1/kill?stay_down", "stopped"),
+        ("/dev/nodes/1/start", "ready"),
+        ("/dev/nodes/1/pause", "paused"),
+        ("/dev/nodes/1/restart", "ready"),
+    ] {
+        let (code, node) = program.ask(path).await?;
+        assert_eq!((code, node["state"].as_str()), (StatusCode::OK, Some(state)), "{path}: {node}");
+    }
+    assert_eq!(program.ask("/dev/nodes/1/drain").await?.0, StatusCode::OK);
+    let drained = program.until(|status| status["nodes"][0]["state"] == "stopped").await?;
+    assert_eq!(drained["nodes"][0]["pid"], Value::Null);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_node_cannot_do_is_refused_with_the_reason() -> Result<()> {
+    let program = Program::start(&[]).await?;
+    for (path, code, reason) in [
+        ("/dev/nodes/2/kill", StatusCode::NOT_FOUND, "there is no node 2; there is one, 1"),
+        ("/dev/nodes/0/kill", StatusCode::NOT_FOUND, "there is no node 0"),
+        ("/dev/nodes/one/kill", StatusCode::NOT_FOUND, "one is not the number of a node"),
+        ("/dev/nodes/1/explode", StatusCode::NOT_FOUND, "a node cannot explode"),
+        ("/dev/nodes/1/drain?stay_down", StatusCode::BAD_REQUEST, "kill takes ?stay_down"),
+        ("/dev/nodes/1/start", StatusCode::CONFLICT, "runs already"),
+        ("/dev/nodes/1/resume", StatusCode::CONFLICT, "is not paused"),
+    ] {
+        let (answered, said) = program.ask(path).await?;
+        let message = said["message"].as_str().unwrap_or_default();
+        assert!(answered == code && message.contains(reason), "{path}: {answered} {said}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_function_that_cannot_start_is_named_at_the_start() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("frontdesk.toml");
+    let shop = "[sites.shop]\nname = \"Shop\"\norigins = [\"https://shop.example\"]\nknowledge = \"/nowhere/texts\"\n";
+    std::fs::write(&config, shop)?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_local-dev"));
+    command.args(["--demo-port", "0", "--node-port", "0", "--metrics-port", "0", "--functions-port", "0"]);
+    command.args(["--data", "memory", "--config"]).arg(&config);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let program = Program::start_with(command).await?;
+
+    assert!(program.printed.contains("The function ai does not start"), "{}", program.printed);
+    assert!(!program.printed.contains("The function routing"), "{}", program.printed);
+    assert!(program.printed.contains("to origins of [sites.shop]"), "{}", program.printed);
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! A client, gates that hold a function where a test wants it, and functions to try.
 
+pub(crate) mod program;
+pub(crate) mod visitor;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use local_dev::function::{Function, RunningFunction};
 use local_dev::invoke_api::{self, Reachable};
 use local_dev::listener::PromptListener;
+use local_dev::nodes::Nodes;
 use local_dev::pool::PoolLimits;
 use local_dev::process::FunctionProgram;
 use serde_json::{Value, json};
@@ -101,7 +105,7 @@ impl Scene {
     pub(crate) async fn start_program(limits: PoolLimits, program: FunctionProgram) -> Result<Self> {
         let running = RunningFunction::start(program, limits);
         let functions = BTreeMap::from([("test".to_owned(), running.function.clone())]);
-        let router = invoke_api::router(Reachable { functions, node: None });
+        let router = invoke_api::router(Reachable { functions, nodes: Nodes::default() });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let serving = tokio::spawn(async { axum::serve(PromptListener::new(listener), router).await });

@@ -72,7 +72,7 @@ async fn kill_node(
     random: &mut Random,
     kills: &mut Kills,
 ) -> anyhow::Result<()> {
-    let Some(pid) = status.node.pid else { return Ok(()) };
+    let Some(pid) = status.nodes[0].pid else { return Ok(()) };
     if !kill(pid) {
         return Ok(());
     }
@@ -106,7 +106,7 @@ async fn next_node(local_dev: &LocalDev, old: i32) -> anyhow::Result<i32> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Some(pid) = local_dev.status().await?.node.pid.filter(|pid| *pid != old) {
+        if let Some(pid) = local_dev.status().await?.nodes[0].pid.filter(|pid| *pid != old) {
             return Ok(pid);
         }
     }
@@ -118,7 +118,7 @@ async fn until_ready(local_dev: &LocalDev, old: i32) -> anyhow::Result<()> {
         let mut ticks = interval(Duration::from_millis(20));
         loop {
             ticks.tick().await;
-            let node = local_dev.status().await?.node;
+            let [node] = local_dev.status().await?.nodes;
             if node.state == "ready" && node.pid != Some(old) {
                 return anyhow::Ok(());
             }

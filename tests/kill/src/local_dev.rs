@@ -42,7 +42,7 @@ pub(crate) struct LocalDev {
 /// What it runs, as far as this program wants to know.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Status {
-    pub(crate) node: NodeStatus,
+    pub(crate) nodes: [NodeStatus; 1],
     pub(crate) functions: BTreeMap<String, FunctionStatus>,
 }
 
