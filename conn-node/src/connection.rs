@@ -189,10 +189,7 @@ impl Connection {
     async fn feed(&mut self, piece: Piece) -> Result<usize, SendError> {
         let bytes = match piece {
             Piece::Event(event) => self.socket.feed(convert::event_for(&event, Audience::Visitor)).await?,
-            Piece::Hidden(seq) => {
-                let body = Some(v1::event::Body::Hidden(v1::Hidden {}));
-                self.socket.feed(v1::Event { seq, at_ms: 0, body }).await?
-            }
+            Piece::Hidden(seq, at) => self.socket.feed(convert::hidden(seq, at)).await?,
             Piece::Delta { turn, run, offset, text } => {
                 let offset = u32::try_from(offset).unwrap_or(u32::MAX);
                 self.socket.feed_delta(turn, run, offset, &text).await?

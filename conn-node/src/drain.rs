@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use conversation::Millis;
 use conversation::Fence;
+use conversation::Millis;
 use futures_util::stream::{self, StreamExt as _};
 use store::SetDue;
 use tokio::sync::Notify;

@@ -61,9 +61,9 @@ async fn preflight(
 
 /// Lets the page that asks read the answer, if it is one of the site's.
 fn allow_origin(node: &Node, site: &str, request: &HeaderMap, headers: &mut HeaderMap) -> bool {
-    let allowed = request.get(header::ORIGIN).filter(|_| {
-        node.config.sites.get(site).is_some_and(|site| origin::check(site, request).is_ok())
-    });
+    let allowed = request
+        .get(header::ORIGIN)
+        .filter(|_| node.config.sites.get(site).is_some_and(|site| origin::check(site, request).is_ok()));
     headers.insert(header::VARY, HeaderValue::from_static("origin"));
     if let Some(origin) = allowed {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -97,7 +97,8 @@ async fn erase_for(node: &Node, site: &str, visitor: &str, request: &HeaderMap) 
 fn whom(node: &Node, known: &Site, site: &str, named: &str, request: &HeaderMap) -> Result<VisitorId, Refusal> {
     let bearer = request.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(bearer) = bearer.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim) else {
-        let message = "send Authorization: Bearer and the visitor's token, an identity, or a token of the site's back end";
+        let message =
+            "send Authorization: Bearer and the visitor's token, an identity, or a token of the site's back end";
         return Err(Refusal::new(ErrorCode::TokenInvalid, message));
     };
     let now = clock::now();

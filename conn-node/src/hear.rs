@@ -110,7 +110,9 @@ async fn hear(node: &Arc<Node>, held: &Arc<Held>, bytes: &[u8]) {
         return;
     }
     match message.notice {
-        Notice::Event(event) => held.handle(node, |live, now| live.handle_heard_event(now, event)),
+        Notice::Event { event, previous_at } => {
+            held.handle(node, |live, now| live.handle_heard_event(now, event, previous_at));
+        }
         Notice::Turn(text) => held.handle(node, |live, now| live.handle_heard_turn(now, &text)),
         Notice::AskTurn => held.handle(node, |live, _| live.handle_ask_turn()),
         Notice::Forgotten => life::heard_forgotten(node, held),
@@ -121,7 +123,7 @@ async fn hear(node: &Arc<Node>, held: &Arc<Held>, bytes: &[u8]) {
 fn is_old_news(notice: &Notice, head: u32) -> bool {
     match notice {
         Notice::AskTurn => true,
-        Notice::Event(event) => event.seq <= head,
+        Notice::Event { event, .. } => event.seq <= head,
         Notice::Turn(_) | Notice::Forgotten => false,
     }
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use conversation::{
-    Audience, Claim, Command, CommandKey, ConversationId, Event, Fence, Live, Millis, Notice, Outcome, Output, Piece, Policy,
+    Audience, Claim, Command, CommandKey, ConversationId, Event, Fence, Live, Millis, Outcome, Output, Piece, Policy,
     Position, Reply, Rested, Seq,
 };
 use store::{Append, Appended, SetDue, StoreError};
@@ -151,9 +151,9 @@ impl Held {
         if !self.unpublished.load(Ordering::Relaxed) {
             return;
         }
-        if let Some(newest) = self.look(|live| live.newest().cloned()) {
+        if let Some(newest) = self.look(Live::newest) {
             self.unpublished.store(false, Ordering::Relaxed);
-            hear::publish(node, self, &Notice::Event(newest));
+            hear::publish(node, self, &newest);
         }
     }
 

@@ -269,7 +269,9 @@ mod tests {
     use super::*;
 
     fn life(keep_days: u64) -> Life {
-        let text = format!("[sites.shop]\nname = \"Shop\"\norigins = []\nlife = {{ close_after_hours = 2, keep_days = {keep_days} }}");
+        let text = format!(
+            "[sites.shop]\nname = \"Shop\"\norigins = []\nlife = {{ close_after_hours = 2, keep_days = {keep_days} }}"
+        );
         config::Config::parse(&text, []).unwrap().sites.remove("shop").unwrap().life
     }
 

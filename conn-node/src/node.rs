@@ -55,7 +55,8 @@ pub(crate) struct Site {
 pub(crate) fn sites(config: &Config, has_others: bool) -> Result<HashMap<String, Site>, ConfigError> {
     let salt = rand::random();
     let of = |(key, site): (&String, &config::Site)| {
-        let site = Site { admission: Admission::new(key, site)?, policy: Arc::new(policy(config, site, salt, has_others)) };
+        let site =
+            Site { admission: Admission::new(key, site)?, policy: Arc::new(policy(config, site, salt, has_others)) };
         Ok((key.clone(), site))
     };
     config.sites.iter().map(of).collect()

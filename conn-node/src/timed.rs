@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use conversation::{ConversationId, Event, Millis, Seq};
 use store::{
-    Answer, Append, Appended, ClaimDue, Delete, Deleted, Key, List, Listed, Put, PutOutcome, Record, Reserve, SetDue, Store,
-    StoreError,
+    Answer, Append, Appended, ClaimDue, Delete, Deleted, Key, List, Listed, Put, PutOutcome, Record, Reserve, SetDue,
+    Store, StoreError,
 };
 
 /// When to try again after no answer came, milliseconds.

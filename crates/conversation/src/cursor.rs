@@ -127,5 +127,4 @@ mod tests {
         assert_eq!((last, cursor.seq()), (MAX_HELD as Seq, MAX_HELD as Seq));
         assert_eq!(cursor.offer(last + 1, last + 1), Offered::Next);
     }
-
 }

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::event::{Audience, Event};
-use crate::id::Seq;
+use crate::id::{Millis, Seq};
 use crate::live::Live;
 
 /// How far a connection is.
@@ -34,8 +34,9 @@ pub enum Piece {
     Reset(Seq),
     /// An event; the position has moved past it.
     Event(Arc<Event>),
-    /// The seq of an event that this audience may not see; the position has moved past it.
-    Hidden(Seq),
+    /// The seq of an event that this audience may not see, and when it was decided, by which the client can name it; the
+    /// position has moved past it.
+    Hidden(Seq, Millis),
     /// Events after this seq are no longer in memory: read them from the store, deliver them through
     /// [`Position::take`].
     History(Seq),
@@ -62,18 +63,19 @@ impl Position {
             return None;
         }
         self.seq = event.seq;
-        Some(if event.body.is_visible_to(audience) { Piece::Event(event) } else { Piece::Hidden(self.seq) })
+        Some(if event.body.is_visible_to(audience) { Piece::Event(event) } else { Piece::Hidden(self.seq, event.at) })
     }
 }
 
 impl Live {
     /// What to send next to a connection at `position`; `None` when it has everything.
     pub fn next_piece(&self, position: &mut Position, audience: Audience) -> Option<Piece> {
+        if !self.is_loaded() {
+            return None; // Only when all is read is it known whether it is the log that it was.
+        }
         if position.epoch != self.epoch() {
-            return self.is_loaded().then(|| {
-                *position = Position { epoch: self.epoch(), ..Position::default() };
-                Piece::Reset(self.state().head())
-            });
+            *position = Position { epoch: self.epoch(), ..Position::default() };
+            return Some(Piece::Reset(self.state().head()));
         }
         match position.seq.cmp(&self.state().head()) {
             Ordering::Less => return Some(self.next_event(position, audience)),

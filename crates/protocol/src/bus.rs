@@ -47,7 +47,9 @@ impl BusMessage {
     pub fn decode(bytes: &[u8]) -> Result<Self, BusError> {
         let message = v1::BusMessage::decode(bytes)?;
         let notice = match message.kind.ok_or(BusError::UnknownKind)? {
-            Kind::Event(event) => Notice::Event(Arc::new(event.try_into()?)),
+            Kind::Event(event) => {
+                Notice::Event { event: Arc::new(event.try_into()?), previous_at: message.previous_at_ms }
+            }
             Kind::TurnText(heard) => Notice::Turn(TurnText {
                 turn: heard.turn,
                 run: heard.run,
@@ -65,7 +67,7 @@ impl BusMessage {
 /// The bytes of a [`BusMessage`] of `node`.
 pub fn encode_notice(node: &str, notice: &Notice) -> Vec<u8> {
     let kind = match notice {
-        Notice::Event(event) => Kind::Event(event.as_ref().into()),
+        Notice::Event { event, .. } => Kind::Event(event.as_ref().into()),
         Notice::Turn(told) => Kind::TurnText(v1::TurnText {
             turn: told.turn,
             run: told.run,
@@ -77,5 +79,6 @@ pub fn encode_notice(node: &str, notice: &Notice) -> Vec<u8> {
         Notice::AskTurn => Kind::AskTurn(v1::AskTurn {}),
         Notice::Forgotten => Kind::Forgotten(v1::Forgotten {}),
     };
-    v1::BusMessage { node: node.to_owned(), kind: Some(kind) }.encode_to_vec()
+    let previous_at_ms = if let Notice::Event { previous_at, .. } = notice { *previous_at } else { 0 };
+    v1::BusMessage { node: node.to_owned(), previous_at_ms, kind: Some(kind) }.encode_to_vec()
 }

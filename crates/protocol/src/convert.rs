@@ -43,12 +43,13 @@ pub fn decode_event(bytes: &[u8]) -> Result<Event, EventError> {
 
 /// What `audience` gets of `event`: all of it, or only that its seq is taken.
 pub fn event_for(event: &Event, audience: Audience) -> v1::Event {
-    if event.body.is_visible_to(audience) { event.into() } else { hidden(event.seq) }
+    if event.body.is_visible_to(audience) { event.into() } else { hidden(event.seq, event.at) }
 }
 
-/// What stands for an event that its reader may not see. Not even its time: that would show when agents write notes.
-pub fn hidden(seq: Seq) -> v1::Event {
-    v1::Event { seq, at_ms: 0, body: Some(event::Body::Hidden(v1::Hidden {})) }
+/// What stands for an event that its reader may not see: that its seq is taken, and since when, by which a client can name
+/// it when it comes back.
+pub fn hidden(seq: Seq, at: Millis) -> v1::Event {
+    v1::Event { seq, at_ms: wire_time(at), body: Some(event::Body::Hidden(v1::Hidden {})) }
 }
 
 impl From<&Event> for v1::Event {

@@ -29,7 +29,10 @@ pub async fn append(store: &dyn Store, id: &ConversationId, bodies: impl IntoIte
     for body in bodies {
         seq += 1;
         let event = Event { seq, at: 1_700_000_000_000, body };
-        let appended = store.append_at(Append { conversation: id, event: &event, due: None, fence: Fence::Open, previous_at: 0 }).await.unwrap();
+        let appended = store
+            .append_at(Append { conversation: id, event: &event, due: None, fence: Fence::Open, previous_at: 0 })
+            .await
+            .unwrap();
         assert_eq!(appended, Appended::Stored);
     }
 }

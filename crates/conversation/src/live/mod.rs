@@ -37,6 +37,14 @@ enum Intent {
     CloseIdle { before: Millis },
 }
 
+/// An event that the bus told of.
+#[derive(Debug)]
+struct Heard {
+    event: Arc<Event>,
+    /// When the one before it was decided.
+    previous_at: Millis,
+}
+
 /// What is remembered of a conversation at rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rested {
@@ -62,7 +70,7 @@ pub struct Live {
     policy: Arc<Policy>,
     state: State,
     window: Window,
-    bus: Cursor<Arc<Event>>,
+    bus: Cursor<Heard>,
     step: Step,
     loaded: bool,
     /// The log may be longer than what is known here.
@@ -234,9 +242,14 @@ impl Live {
         if is_lost && !broken!(self.policy, NoReset) { Resume::Reset } else { Resume::After(after) }
     }
 
-    /// The newest event, if the log has been read and has any.
-    pub fn newest(&self) -> Option<&Arc<Event>> {
-        self.window.get(self.state.head())
+    /// What the other nodes are told of the newest event, if it and the one before it are in memory.
+    pub fn newest(&self) -> Option<Notice> {
+        let event = self.window.get(self.state.head())?;
+        let previous_at = match event.seq {
+            1 => 0,
+            seq => self.window.get(seq - 1)?.at,
+        };
+        Some(Notice::Event { event: Arc::clone(event), previous_at })
     }
 
     /// Whether the event at `seq` is in memory, so that [`Live::resume`] can tell whether a client holds the same.

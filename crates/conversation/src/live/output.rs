@@ -77,7 +77,12 @@ pub enum Reply {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// An event was stored.
-    Event(Arc<Event>),
+    Event {
+        /// The event.
+        event: Arc<Event>,
+        /// When the one before it was decided; 0 for the first. Whoever holds another one there holds a log that was lost.
+        previous_at: Millis,
+    },
     /// A turn has started here, or goes on.
     Turn(TurnText),
     /// Who runs the open turn? It answers with the text so far.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Intent, Live, Notice, Output, Reply, Step};
+use super::{Heard, Intent, Live, Notice, Output, Reply, Step};
 use crate::claim::Fence;
 use crate::cursor::Cursor;
 use crate::decide::{self, Command, Decision, Refusal};
@@ -25,7 +25,7 @@ impl Live {
         let Some((intent, event)) = self.end_append() else { return };
         (self.retry, self.claim_stands) = (None, false);
         self.reply_to(&intent, Reply::Acked(event.seq));
-        self.stored_here(now, &event);
+        self.stored_here(now, &event, self.state.head_at());
         self.take(now, event);
         self.advance(now);
     }
@@ -88,8 +88,7 @@ impl Live {
             return self.store_failed(now);
         }
         for event in events {
-            self.bus.offer(event.seq, Arc::new(event));
-            self.drain_bus(now);
+            self.take(now, Arc::new(event));
         }
         self.stale |= progress && (more || self.bus.has_gap());
         // A gap that was there before a read that did not fill it holds events that are not in the log: there is nothing to
@@ -156,12 +155,12 @@ impl Live {
         }
     }
 
-    /// The bus says that an event was stored.
-    pub fn handle_heard_event(&mut self, now: Millis, event: Arc<Event>) {
+    /// The bus says that an event was stored, behind one that was decided at `previous_at`.
+    pub fn handle_heard_event(&mut self, now: Millis, event: Arc<Event>, previous_at: Millis) {
         if self.window.get(event.seq).is_some_and(|known| *known != event) {
             self.stale = true; // One of the two is not in the log: reading tells which.
         }
-        self.bus.offer(event.seq, event);
+        self.bus.offer(event.seq, Heard { event, previous_at });
         // Also while a read is under way: what was stored after it began may be missing in it.
         if self.bus.has_gap() && !broken!(self.policy, LeaveGaps) {
             self.stale = true;
@@ -224,7 +223,7 @@ impl Live {
     }
 
     /// An event of this node is in the log: the others hear of it, and what follows from it is this node's business.
-    fn stored_here(&mut self, now: Millis, event: &Arc<Event>) {
+    fn stored_here(&mut self, now: Millis, event: &Arc<Event>, previous_at: Millis) {
         match event.body {
             // Unless the node that runs the open turn hears of it.
             Body::VisitorMessage { .. } => {
@@ -233,11 +232,17 @@ impl Live {
             Body::Handover { .. } => self.may_act_at = Some(now),
             _ => {}
         }
-        self.outputs.push_back(Output::Publish(Notice::Event(Arc::clone(event))));
+        self.outputs.push_back(Output::Publish(Notice::Event { event: Arc::clone(event), previous_at }));
     }
 
     fn drain_bus(&mut self, now: Millis) {
-        while let Some(event) = self.bus.next() {
+        while let Some(Heard { event, previous_at }) = self.bus.next() {
+            if previous_at != self.state.head_at() {
+                // It belongs to another log than what is known here: reading tells which of them there is.
+                self.bus = Cursor::at(self.state.head());
+                self.stale = true;
+                return;
+            }
             self.take(now, event);
         }
     }
@@ -247,19 +252,20 @@ impl Live {
         if self.violation.is_some() {
             return;
         }
+        let previous_at = self.state.head_at();
         if let Err(violation) = self.state.apply(&event) {
             self.violation = Some(violation);
             return;
         }
         self.conflicted = false; // This, or one before it, is what the append met.
         if self.doubtful.contains(&event) {
-            self.stored_here(now, &event); // The append that seemed to fail had succeeded, or did so late.
+            self.stored_here(now, &event, previous_at); // The append that seemed to fail had succeeded, or did so late.
         }
         if !self.doubtful.is_empty() {
             self.doubtful.retain(|doubtful| doubtful.seq > event.seq);
         }
         if self.bus.seq() < event.seq {
-            self.bus.offer(event.seq, Arc::clone(&event));
+            self.bus.offer(event.seq, Heard { event: Arc::clone(&event), previous_at });
             self.bus.next();
         }
         self.window.push(event, self.policy.recent_bytes);

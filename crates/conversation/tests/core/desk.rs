@@ -27,8 +27,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use conversation::{
-    AnswerEnd, Assignee, Audience, Body, ClosedBy, Command, Event, HandoverReason, Live, MessageId, Millis, Notice,
-    Outcome, Output, Piece, Policy, Position, Reply, Role, Seq, TurnText, Claim, Fence,
+    AnswerEnd, Assignee, Audience, Body, Claim, ClosedBy, Command, Event, Fence, HandoverReason, Live, MessageId,
+    Millis, Notice, Outcome, Output, Piece, Policy, Position, Reply, Role, Seq, TurnText,
 };
 use expect_test::Expect;
 
@@ -193,7 +193,8 @@ impl Desk {
             return self.live.handle_heard_turn(self.now, &heard);
         }
         let seq = if rest.is_empty() { self.log.len() } else { number(rest) as usize };
-        self.live.handle_heard_event(self.now, self.log[seq - 1].clone().into());
+        let previous_at = if seq == 1 { 0 } else { self.log[seq - 2].at };
+        self.live.handle_heard_event(self.now, self.log[seq - 1].clone().into(), previous_at);
     }
 
     fn function(&mut self, verb: &str, rest: &str) {
@@ -220,7 +221,7 @@ impl Desk {
             match piece {
                 Piece::Event(event) => writeln!(self.transcript, "  gets {}", told(&event)),
                 Piece::Reset(head) => writeln!(self.transcript, "  is reset, gets up to {head}"),
-                Piece::Hidden(seq) => writeln!(self.transcript, "  gets {seq} hidden"),
+                Piece::Hidden(seq, _) => writeln!(self.transcript, "  gets {seq} hidden"),
                 Piece::Delta { turn, run, offset, text } => {
                     let run = self.run(run);
                     writeln!(self.transcript, "  gets turn {turn} run {run} at {offset}: {}", shortened(&text))
@@ -259,7 +260,7 @@ impl Desk {
                 Output::Read { after } => format!("read after {after}"),
                 Output::Reply { to, reply: Reply::Acked(seq) } => format!("ack #{to} at {seq}"),
                 Output::Reply { to, reply: Reply::Refused(why, wait) } => format!("refuse #{to}: {why:?}, wait {wait}"),
-                Output::Publish(Notice::Event(event)) => format!("publish event {}", event.seq),
+                Output::Publish(Notice::Event { event, .. }) => format!("publish event {}", event.seq),
                 Output::Publish(Notice::Turn(t)) => {
                     let run = self.run(t.run);
                     format!("publish turn {} run {run} at {}: {}", t.turn, t.offset, shortened(&t.text))

@@ -4,6 +4,10 @@ pub struct BusMessage {
     /// The node that published it. A node drops what it published itself.
     #[prost(string, tag = "1")]
     pub node: ::prost::alloc::string::String,
+    /// With an event: when the one before it was decided, Unix milliseconds; 0 for the first. A node that knows another one
+    /// there knows a log that the store has lost.
+    #[prost(uint64, tag = "6")]
+    pub previous_at_ms: u64,
     #[prost(oneof = "bus_message::Kind", tags = "2, 3, 4, 5")]
     pub kind: ::core::option::Option<bus_message::Kind>,
 }

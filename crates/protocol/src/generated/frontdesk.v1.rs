@@ -86,7 +86,7 @@ pub struct Hello {
     pub run: u32,
     #[prost(uint32, tag = "9")]
     pub offset: u32,
-    /// The at_ms of the event at `after`. 0: not known, or the event was hidden. With it, the node finds out when a store has
+    /// The at_ms of the event at `after`. 0: not known. With it, the node finds out when a store has
     /// lost events and others have taken their places.
     #[prost(int64, tag = "10")]
     pub after_at_ms: i64,

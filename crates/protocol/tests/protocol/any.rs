@@ -22,9 +22,9 @@ fn id() -> BoxedStrategy<Vec<u8>> {
 
 pub(crate) fn client_frame() -> BoxedStrategy<ClientFrame> {
     use client_frame::Kind;
-    let held = (number(), number(), number(), number(), number());
+    let held = (number(), number(), any::<i64>(), number(), number(), number());
     let hello = (text(), text(), text(), text(), held).prop_map(
-        |(site, token, identity, language, (conversation, after, turn, run, offset))| v1::Hello {
+        |(site, token, identity, language, (conversation, after, after_at_ms, turn, run, offset))| v1::Hello {
             site,
             token,
             identity,
@@ -34,6 +34,7 @@ pub(crate) fn client_frame() -> BoxedStrategy<ClientFrame> {
             turn,
             run,
             offset,
+            after_at_ms,
         },
     );
     prop_oneof![
@@ -96,7 +97,7 @@ fn error_code() -> impl Strategy<Value = i32> {
 }
 
 fn wire_event() -> impl Strategy<Value = v1::Event> {
-    let hidden = (1..=u32::MAX).prop_map(protocol::convert::hidden);
+    let hidden = (1..=u32::MAX, 0..=i64::MAX as u64).prop_map(|(seq, at)| protocol::convert::hidden(seq, at));
     prop_oneof![9 => core_event().prop_map(|event| v1::Event::from(&event)), 1 => hidden]
 }
 

@@ -20,7 +20,8 @@ fn message() -> impl Strategy<Value = BusMessage> {
         },
     );
     let notice = prop_oneof![
-        any::core_event().prop_map(|event| Notice::Event(Arc::new(event))),
+        (any::core_event(), any::<u64>())
+            .prop_map(|(event, previous_at)| Notice::Event { event: Arc::new(event), previous_at }),
         told.prop_map(Notice::Turn),
         Just(Notice::AskTurn),
     ];

@@ -39,7 +39,8 @@ proptest! {
     fn a_visitor_gets_everything_but_notes_and_agents_get_everything(event in any::core_event()) {
         let is_note = matches!(event.body, Body::Note { .. });
         let whole = v1::Event::from(&event);
-        let hidden = v1::Event { seq: event.seq, at_ms: 0, body: Some(event::Body::Hidden(v1::Hidden {})) };
+        let at_ms = whole.at_ms;
+        let hidden = v1::Event { seq: event.seq, at_ms, body: Some(event::Body::Hidden(v1::Hidden {})) };
         prop_assert_eq!(&event_for(&event, Audience::Agents), &whole);
         prop_assert_eq!(event_for(&event, Audience::Visitor), if is_note { hidden } else { whole });
     }

@@ -137,6 +137,7 @@ async fn notes_among_agents_are_hidden_and_count() {
     let seqs: Vec<_> = [wire.event().await, wire.event().await].iter().map(|event| event.seq).collect();
     assert_eq!(seqs, [1, 2]);
     let hidden = wire.event().await;
-    assert_eq!((hidden.seq, hidden.at_ms), (3, 0));
+    assert_eq!(hidden.seq, 3);
+    assert!(hidden.at_ms > 0, "a client names its newest event by its time when it comes back");
     assert!(matches!(hidden.body, Some(event::Body::Hidden(_))), "{hidden:?}");
 }
