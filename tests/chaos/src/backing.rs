@@ -146,8 +146,8 @@ impl Backing {
         .await
     }
 
-    /// The number of a process of the store that serves writes now, for a fault that wants one.
-    pub(crate) async fn a_primary(&self, any: usize) -> anyhow::Result<usize> {
+    /// The number of the process of the store that takes the writes of a part of the keys now.
+    pub(crate) async fn primary_of(&self, any: usize) -> anyhow::Result<usize> {
         match &self.store {
             StoreServers::Cluster(cluster) => {
                 let cluster = Arc::clone(cluster);

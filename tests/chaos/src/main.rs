@@ -70,6 +70,9 @@ pub(crate) struct Options {
 /// How long everything may take to be answered once nothing is broken any more.
 const CALM_DOWN: Duration = Duration::from_secs(60);
 
+/// How long tabs that have nothing more to say may take to get what others have said.
+const CATCH_UP: Duration = Duration::from_secs(20);
+
 /// What `tests/run` takes for "cannot run here".
 const SKIPPED: u8 = 77;
 
@@ -131,7 +134,8 @@ async fn come_to_rest(cluster: &Cluster, crowd: Crowd, tally: &Tally) -> anyhow:
         wrong.extend(cluster.stop_nodes().await);
     }
     let store = cluster.backing.open_store().await?;
-    let (histories, different) = crowd.compare(store.as_ref(), cluster.backing.rules(), end).await?;
+    let end_of_comparing = end.min(Instant::now() + CATCH_UP);
+    let (histories, different) = crowd.compare(store.as_ref(), cluster.backing.rules(), end_of_comparing).await?;
     println!("at rest after {} s", (CALM_DOWN - end.saturating_duration_since(Instant::now())).as_secs());
     wrong.extend(different);
     crowd.leave().await?;

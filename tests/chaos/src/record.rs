@@ -1,6 +1,7 @@
 //! What one tab saw and did, from its first connection to its last.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use client::{Change, Client, Id};
 use conversation::Seq;
@@ -24,6 +25,8 @@ pub(crate) struct TabRecord {
     pub(crate) shown: Vec<Shown>,
     /// How often it was told to drop a log that it went on with.
     pub(crate) resets: usize,
+    /// When that was last, for finding it in the nodes' logs.
+    pub(crate) reset_at: Option<SystemTime>,
     /// The conversation it is in.
     pub(crate) conversation: u32,
     /// Commands that wait for their ack.
@@ -89,6 +92,12 @@ impl TabRecord {
         }
     }
 
+    /// When it was told last to drop its log: Unix seconds.
+    pub(crate) fn reset_at_s(&self) -> f64 {
+        let since = self.reset_at.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        since.unwrap_or_default().as_secs_f64()
+    }
+
     fn welcome(&mut self, visitor: String, now: Instant) {
         self.welcomes += 1;
         self.resumes += u64::from(self.views.last().is_some_and(|view| view.conversation == self.conversation));
@@ -107,6 +116,7 @@ impl TabRecord {
         {
             view.is_reset = true;
             self.resets += 1;
+            self.reset_at = Some(SystemTime::now());
         }
     }
 

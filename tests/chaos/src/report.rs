@@ -131,6 +131,9 @@ pub(crate) fn too_little(tally: &Tally, scope: &Scope) -> Vec<String> {
         wanted.push(("restarts of the store", tally.count("store killed and restarted"), scaled(2)));
         wanted.push(("pauses of the store", tally.count("store paused"), scaled(2)));
     }
+    if scope.store_servers > 1 {
+        wanted.push(("fail-overs of the store", tally.count("replicas that took over"), scaled(1)));
+    }
     if scope.store_links {
         wanted.push(("networks to the store in trouble", troubles(tally, "the store"), scaled(4)));
     }

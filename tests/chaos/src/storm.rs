@@ -92,11 +92,15 @@ fn skip(tally: &Tally) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn restart_store(cluster: &Cluster, server: usize, down: Duration, tally: &Tally) -> anyhow::Result<()> {
-    let server = cluster.backing.a_primary(server).await?;
+/// In a cluster, a primary: its replica has the time to take over before it comes back.
+async fn restart_store(cluster: &Cluster, any: usize, down: Duration, tally: &Tally) -> anyhow::Result<()> {
+    let server = cluster.backing.primary_of(any).await?;
     cluster.backing.act_on_store(server, Act::Kill).await?;
     tally.add("store killed and restarted", 1);
     sleep(down).await;
+    if cluster.backing.primary_of(any).await? != server {
+        tally.add("replicas that took over", 1);
+    }
     cluster.backing.act_on_store(server, Act::Restart).await
 }
 

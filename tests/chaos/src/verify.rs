@@ -72,7 +72,11 @@ fn places(history: &History) -> BTreeMap<&[u8], Vec<Place<'_>>> {
 fn wrong_with_views(tab: &TabRecord, history: &History, rules: Rules) -> Vec<String> {
     let mut wrong = Vec::new();
     if tab.resets > 0 && !rules.may_reset {
-        wrong.push(format!("it was told {} times to drop a log that the store cannot have lost", tab.resets));
+        let at = tab.reset_at_s();
+        wrong.push(format!(
+            "it was told {} times to drop a log that the store cannot have lost (last at {at:.3})",
+            tab.resets
+        ));
     }
     for view in &tab.views {
         let log = history.logs.get(&view.conversation).map(Vec::as_slice).unwrap_or_default();
