@@ -17,6 +17,10 @@ const PAGE: usize = 64;
 /// How often it is looked again if others claimed all that was seen.
 const ROUNDS: usize = 8;
 
+/// Among how many times more than its limit somebody chooses at random whom others were faster than, so that those who claim
+/// at the same time do not want the same again.
+const SPREAD: usize = 8;
+
 /// A conversation that was due when it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
@@ -41,10 +45,13 @@ impl RedisStore {
             return Err(StoreError::Invalid { what: "claim what is due".to_owned(), reason }.into());
         }
         let limit = limit.min(MAX_LIMIT);
-        for _ in 0..ROUNDS {
-            let Seen { candidates, mut trouble } = self.look(now, limit).await;
+        for round in 0..ROUNDS {
+            let view = if round == 0 { limit } else { limit.saturating_mul(SPREAD) };
+            let Seen { candidates, mut trouble } = self.look(now, view).await;
             let seen = candidates.len();
-            let mut claimed = self.claim_seen(&claim, candidates, &mut trouble).await;
+            let start = rand::random_range(0..=seen.saturating_sub(limit));
+            let chosen = candidates.into_iter().skip(start).take(limit).collect();
+            let mut claimed = self.claim_seen(&claim, chosen, &mut trouble).await;
             claimed.sort();
             match trouble {
                 // A part of the cluster that is away must not stop what can be claimed elsewhere.

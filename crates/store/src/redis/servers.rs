@@ -92,7 +92,9 @@ impl Servers {
     pub(super) async fn send(&self, slot: u16, command: &Cmd, kind: Kind) -> Result<Value, Trouble> {
         let mut to = self.primary_of(slot).await?;
         let mut asking = false;
-        for _ in 0..MOST_REDIRECTS {
+        let mut redirects = 0;
+        while redirects < MOST_REDIRECTS {
+            redirects += 1;
             let link = self.link(&to);
             let answer = if asking { link.ask(command, kind).await } else { link.send(command, kind).await };
             asking = false;
@@ -106,7 +108,10 @@ impl Servers {
                         asking = true;
                         to = address;
                     }
-                    Some(Redirect::Wait) => tokio::time::sleep(MOVING_PAUSE).await,
+                    Some(Redirect::Wait) => {
+                        redirects -= 1;
+                        tokio::time::sleep(MOVING_PAUSE).await;
+                    }
                     None => return Err(Trouble::Refused(refusal)),
                 },
                 // Nothing was sent, and another server may have taken over.

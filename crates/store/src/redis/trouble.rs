@@ -33,7 +33,13 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn from_server(error: &ServerError) -> Self {
-        Self { code: error.code().to_owned(), detail: error.details().unwrap_or_default().to_owned() }
+        Self::new(error.code(), error.details().unwrap_or_default())
+    }
+
+    fn new(code: &str, detail: &str) -> Self {
+        // Redis 7.0 has no code of its own for what a script may not do.
+        let code = if detail.starts_with("The user executing the script can't") { "NOPERM" } else { code };
+        Self { code: code.to_owned(), detail: detail.to_owned() }
     }
 
     /// Whether a new connection may be answered otherwise: the host's name may stand for another server by then.
@@ -86,9 +92,7 @@ impl Trouble {
     /// A connection that broke while an answer was awaited.
     pub(super) fn broken(server: &str, error: &RedisError) -> Self {
         match error.code() {
-            Some(code) => {
-                Self::Refused(Refusal { code: code.to_owned(), detail: error.detail().unwrap_or_default().to_owned() })
-            }
+            Some(code) => Self::Refused(Refusal::new(code, error.detail().unwrap_or_default())),
             None => Self::Unknown { reason: format!("the connection to {server} broke ({})", error.category()) },
         }
     }
@@ -128,7 +132,7 @@ mod tests {
     use super::*;
 
     fn said(code: &str, detail: &str) -> String {
-        Trouble::Refused(Refusal { code: code.to_owned(), detail: detail.to_owned() }).during("append").to_string()
+        Trouble::Refused(Refusal::new(code, detail)).during("append").to_string()
     }
 
     #[test]
@@ -146,6 +150,8 @@ mod tests {
             assert!(text.contains(code) && text.contains(expected), "{text}");
         }
         assert!(said("NOPERM", "no permissions to run the 'llen' command").contains("'llen'"));
+        let by_script = said("ERR", "The user executing the script can't run this command or subcommand script: 994f");
+        assert!(by_script.contains("NOPERM"), "{by_script}");
     }
 
     #[test]

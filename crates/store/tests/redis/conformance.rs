@@ -1,13 +1,16 @@
-//! The suite of the port, on one Redis, with TLS and a user who may do only what is necessary, and on a cluster.
+//! The suite of the port: on one Redis; with TLS, as a user who may do only what is necessary; with a replica that is waited
+//! for; on a cluster.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use servers::{RedisOptions, RedisServer};
+use servers::{RedisCluster, RedisOptions, RedisServer};
 use store::conformance::Fixture;
 use store::redis::{Options, RedisStore};
 use store::{BoxFuture, Store};
 
-use crate::start;
+use crate::access::Secured;
+use crate::{FOREVER, conversation, insist, start, start_cluster};
 
 /// A store that is opened again by a new store on the same servers.
 struct OnRedis {
@@ -38,6 +41,25 @@ impl Fixture for OnRedis {
     }
 }
 
+/// Servers that all cases share, each with keys of its own.
+struct Shared<S> {
+    url: String,
+    replicas: u32,
+    cases: AtomicU32,
+    _servers: S,
+}
+
+impl<S> Shared<S> {
+    fn new(url: String, replicas: u32, servers: S) -> Self {
+        Self { url, replicas, cases: AtomicU32::new(0), _servers: servers }
+    }
+
+    async fn fixture(&self) -> OnRedis {
+        let prefix = format!("fd:{}", self.cases.fetch_add(1, Ordering::Relaxed));
+        OnRedis::open(self.url.clone(), Options { replicas: self.replicas, prefix }, None).await
+    }
+}
+
 mod one {
     use super::*;
 
@@ -47,4 +69,42 @@ mod one {
     }
 
     store::store_conformance!(if_installed new_store);
+}
+
+mod secured {
+    use super::*;
+
+    async fn start_secured() -> Option<Shared<Secured>> {
+        let secured = Secured::start()?;
+        Some(Shared::new(secured.url(), 0, secured))
+    }
+
+    store::store_conformance!(in_turn start_secured);
+}
+
+mod with_a_replica {
+    use super::*;
+
+    async fn start_pair() -> Option<Shared<[RedisServer; 2]>> {
+        let primary = start(RedisOptions::default())?;
+        let replica = start(RedisOptions { replica_of: Some(primary.port()), ..RedisOptions::default() })?;
+        let pair = Shared::new(primary.url(), 1, [primary, replica]);
+        // For up to a second after it came, Redis sends a replica nothing.
+        let warm = pair.fixture().await.store();
+        tokio::time::timeout(FOREVER, insist(&*warm, &conversation(1), 1, &AtomicU32::new(0))).await.unwrap();
+        Some(pair)
+    }
+
+    store::store_conformance!(in_turn start_pair);
+}
+
+mod on_a_cluster {
+    use super::*;
+
+    async fn start_six() -> Option<Shared<RedisCluster>> {
+        let cluster = start_cluster()?;
+        Some(Shared::new(cluster.url(), 0, cluster))
+    }
+
+    store::store_conformance!(in_turn start_six);
 }
