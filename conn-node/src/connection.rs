@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conversation::{Audience, Command, ConversationId, MessageId, Millis, Piece, Position, Reply, Seq};
+use conversation::{Audience, Command, ConversationId, Live, MessageId, Millis, Piece, Position, Reply, Seq};
 use protocol::codes::{self, CloseCode, MAX_BAD_FRAMES};
 use protocol::v1::{self, ErrorCode, client_frame};
 use protocol::{convert, wire};
@@ -176,6 +176,12 @@ impl Connection {
     }
 
     /// The store has lost events that this client may hold: it is told so, and gets what there is.
+    async fn start_anew(&mut self) -> Result<usize, Closing> {
+        let (head, epoch) = self.held.look(|live| (live.state().head(), live.epoch()));
+        self.position = Position { epoch, ..Position::default() };
+        self.reset(head).await
+    }
+
     async fn reset(&mut self, head: Seq) -> Result<usize, Closing> {
         if head == 0 {
             // The whole log is gone, perhaps because it was forgotten: coming back leads to where the visitor is now.
@@ -203,20 +209,26 @@ impl Connection {
 
     /// Events that are no longer in memory, a page at a time; the rest is pulled after it.
     async fn deliver_history(&mut self) -> Result<usize, Closing> {
-        let events = self.node.store.read(self.held.id(), self.position.seq, PAGE).await.map_err(|error| {
+        let from = self.position.seq.saturating_sub(1);
+        let events = self.node.store.read(self.held.id(), from, PAGE).await.map_err(|error| {
             tracing::error!(conversation = %self.held.id(), %error, "history cannot be read");
             Closing::With(CloseCode::Unavailable)
         })?;
-        if events.is_empty() {
-            tracing::error!(conversation = %self.held.id(), after = self.position.seq, "the log is shorter than it was");
-            self.held.handle(&self.node, conversation::Live::handle_refresh);
-            return Err(Closing::With(CloseCode::Unavailable));
+        if !self.position.is_continued_by(&events) {
+            // Whether what the node knows was lost as well is looked into; what this client holds was.
+            self.held.handle(&self.node, Live::handle_refresh);
+            return self.start_anew().await;
         }
-        let mut fed = 0;
+        let (before, mut fed) = (self.position.seq, 0);
         for event in events {
             if let Some(piece) = self.position.take(Arc::new(event), Audience::Visitor) {
                 fed += self.feed(piece).await?;
             }
+        }
+        if self.position.seq == before {
+            tracing::error!(conversation = %self.held.id(), after = before, "the log is shorter than it was");
+            self.held.handle(&self.node, Live::handle_refresh);
+            return Err(Closing::With(CloseCode::Unavailable));
         }
         self.socket.flush().await?;
         Ok(fed)

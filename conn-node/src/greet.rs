@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use conversation::{ConversationId, Millis, Position, Resume};
+use conversation::{ConversationId, Live, Millis, Position, Resume};
 use protocol::codes::{self, CloseCode, MAX_BAD_FRAMES};
 use protocol::v1::{self, ErrorCode, client_frame};
 use protocol::wire;
@@ -21,7 +21,6 @@ use crate::refusal::Refusal;
 use crate::socket::{Received, Socket};
 use crate::visitor::VisitorId;
 use crate::visitors;
-use store::StoreError;
 
 /// When to try again after the store failed, milliseconds.
 const UNAVAILABLE_WAIT: Millis = 1_000;
@@ -162,18 +161,16 @@ async fn welcome(
         return Err(refuse_code(node, socket, ErrorCode::Unavailable, UNAVAILABLE_WAIT).await);
     };
     held.set_language(hello.language.get(..hello.language.len().min(35)).unwrap_or_default());
-    if node.bus.is_some() && hello.after > held.look(|live| live.state().head()) {
+    let is_ahead = |live: &Live| hello.after > live.state().head();
+    if held.look(is_ahead) {
         // The client may know better: the bus may have lost the news of an event.
         node.refresh(&held).await;
-    }
-    let is_same_log = match holds_the_same(node, &held, &hello).await {
-        Ok(is_same_log) => is_same_log,
-        Err(error) => {
-            tracing::warn!(conversation = %id, %error, "a cursor cannot be compared with the log");
+        if held.look(|live| is_ahead(live) && !live.is_current()) {
+            // As long as the store does not answer, nobody knows which of the two is right.
             return Err(refuse_code(node, socket, ErrorCode::Unavailable, UNAVAILABLE_WAIT).await);
         }
-    };
-    let (opened, position) = open(&held, &hello, welcomed.owns_cursor && is_same_log);
+    }
+    let (opened, position) = open(&held, &hello, welcomed.owns_cursor);
     let token = welcomed.visitor.token.take();
     let frame = v1::Welcome {
         visitor: welcomed.visitor.visitor.as_str().to_owned(),
@@ -185,17 +182,6 @@ async fn welcome(
     };
     socket.send(frame).await?;
     Ok((welcomed, held, position))
-}
-
-/// Whether the event that the client says it holds last is the log's, where that is no longer in memory. A store that lost
-/// events may hold others in their places.
-async fn holds_the_same(node: &Node, held: &Held, hello: &v1::Hello) -> Result<bool, StoreError> {
-    let is_told_from_memory = held.look(|live| live.knows(hello.after) || hello.after > live.state().head());
-    if hello.after == 0 || hello.after_at_ms == 0 || is_told_from_memory || hello.conversation != held.id().ordinal() {
-        return Ok(true);
-    }
-    let events = node.store.read(held.id(), hello.after - 1, 1).await?;
-    Ok(events.first().is_some_and(|event| event.at == after_at(hello)))
 }
 
 fn after_at(hello: &v1::Hello) -> Millis {
@@ -223,7 +209,7 @@ fn open(held: &Held, hello: &v1::Hello, owns_cursor: bool) -> (v1::Opened, Posit
     match resume {
         Resume::After(seq) if is_of_this_log || !holds_something => {
             let offset = usize::try_from(hello.offset).unwrap_or(usize::MAX);
-            let position = Position { epoch, seq, turn: hello.turn, run: hello.run, offset };
+            let position = Position { epoch, seq, at: after_at(hello), turn: hello.turn, run: hello.run, offset };
             (v1::Opened { conversation, head, reset: false }, position)
         }
         _ => (v1::Opened { conversation, head, reset: true }, Position { epoch, ..Position::default() }),

@@ -18,6 +18,8 @@ pub struct Position {
     pub epoch: u32,
     /// The last seq delivered.
     pub seq: Seq,
+    /// When that event was decided; 0: that is not known. It tells whether what comes next belongs behind it.
+    pub at: Millis,
     /// The answer of which the connection has the first `offset` bytes.
     pub turn: Seq,
     /// The run of that answer.
@@ -37,7 +39,8 @@ pub enum Piece {
     /// The seq of an event that this audience may not see, and when it was decided, by which the client can name it; the
     /// position has moved past it.
     Hidden(Seq, Millis),
-    /// Events after this seq are no longer in memory: read them from the store, deliver them through
+    /// Events after this seq are no longer in memory, or do not fit behind the one delivered last: read the log from one
+    /// before on, look whether it goes on from there ([`Position::is_continued_by`]), and deliver through
     /// [`Position::take`].
     History(Seq),
     /// A piece of the answer being written; the position has moved past it.
@@ -57,12 +60,22 @@ pub enum Piece {
 const MAX_DELTA_BYTES: usize = 8 * 1024;
 
 impl Position {
+    /// Whether a page of the log, read from one before this position on, goes on from it. If not, what the client holds was
+    /// lost: it is to be reset.
+    pub fn is_continued_by(&self, page: &[Event]) -> bool {
+        self.seq == 0 || page.first().is_some_and(|first| first.seq == self.seq && self.may_be_at(first.at))
+    }
+
+    fn may_be_at(&self, at: Millis) -> bool {
+        self.at == 0 || self.at == at
+    }
+
     /// Takes an event read from the store, if it is the next one.
     pub fn take(&mut self, event: Arc<Event>, audience: Audience) -> Option<Piece> {
         if event.seq != self.seq + 1 {
             return None;
         }
-        self.seq = event.seq;
+        (self.seq, self.at) = (event.seq, event.at);
         Some(if event.body.is_visible_to(audience) { Piece::Event(event) } else { Piece::Hidden(self.seq, event.at) })
     }
 }
@@ -100,16 +113,20 @@ impl Live {
 
     fn next_event(&self, position: &mut Position, audience: Audience) -> Piece {
         if broken!(self.policy(), IgnoreGaps) && self.state().head() > position.seq + 1 {
-            position.seq = self.state().head() - 1;
+            (position.seq, position.at) = (self.state().head() - 1, 0);
         }
         let Some(event) = self.window().get(position.seq + 1) else {
             return Piece::History(position.seq);
         };
+        if self.window().previous_at(event.seq).is_some_and(|at| !position.may_be_at(at)) {
+            return Piece::History(position.seq);
+        }
         let audience = if broken!(self.policy(), ShowNotes) { Audience::Agents } else { audience };
-        let before = position.seq;
-        let piece = position.take(Arc::clone(event), audience).unwrap_or(Piece::History(before));
+        let before = (position.seq, position.at);
+        let piece = position.take(Arc::clone(event), audience).unwrap_or(Piece::History(before.0));
         if broken!(self.policy(), DeliverRepeats) && event.seq % 5 == 0 && position.offset != usize::MAX {
-            (position.seq, position.offset) = (before, usize::MAX);
+            (position.seq, position.at) = before;
+            position.offset = usize::MAX;
         }
         piece
     }

@@ -43,6 +43,8 @@ pub(crate) struct Elsewhere {
     pub(crate) text: String,
     /// Until when that node may be trusted to be at it.
     pub(crate) until: Millis,
+    /// It said nothing until then: it is neither waited for nor shown, but older runs are not shown in its place.
+    pub(crate) silent: bool,
 }
 
 /// What the function is asked for.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::event::{Body, Event};
-use crate::id::Seq;
+use crate::id::{Millis, Seq};
 
 /// What one event is counted as beside its text, bytes.
 const EVENT_BYTES: usize = 96;
@@ -13,6 +13,8 @@ const EVENT_BYTES: usize = 96;
 #[derive(Debug, Default)]
 pub struct Window {
     events: VecDeque<Arc<Event>>,
+    /// When the event before the oldest was decided; 0 if that is the first of the log.
+    before_at: Millis,
     bytes: usize,
     /// Visitor messages after `answered` that are too old for `events`: a long answer must not push out the question that
     /// waited for its end.
@@ -55,6 +57,7 @@ impl Window {
         while self.bytes > max_bytes && self.events.len() > 1 {
             let Some(oldest) = self.events.pop_front() else { break };
             self.bytes -= cost(&oldest);
+            self.before_at = oldest.at;
             if self.is_open(&oldest) {
                 self.open_bytes += cost(&oldest);
                 self.open.push_back(oldest);
@@ -74,6 +77,12 @@ impl Window {
 
     fn is_open(&self, event: &Event) -> bool {
         event.seq > self.answered && matches!(event.body, Body::VisitorMessage { .. })
+    }
+
+    /// When the event before the one at `seq` was decided, if the latter is still here.
+    pub fn previous_at(&self, seq: Seq) -> Option<Millis> {
+        self.get(seq)?;
+        Some(self.get(seq - 1).map_or(self.before_at, |event| event.at))
     }
 
     /// The event at `seq`, if it is still here.

@@ -235,7 +235,7 @@ impl Live {
     }
 
     /// Where a client goes on that holds events up to `after`, the newest of them decided at `after_at` (0: it does not
-    /// know). One whose newest event is no longer in memory is believed; see [`Live::knows`].
+    /// know). One whose newest event is no longer in memory is believed for now: what is delivered next is compared with it.
     pub fn resume(&self, after: Seq, after_at: Millis) -> Resume {
         let is_another = |event: &Arc<Event>| after_at != 0 && event.at != after_at;
         let is_lost = after > self.state.head() || self.window.get(after).is_some_and(is_another);
@@ -250,11 +250,6 @@ impl Live {
             seq => self.window.get(seq - 1)?.at,
         };
         Some(Notice::Event { event: Arc::clone(event), previous_at })
-    }
-
-    /// Whether the event at `seq` is in memory, so that [`Live::resume`] can tell whether a client holds the same.
-    pub fn knows(&self, seq: Seq) -> bool {
-        self.window.get(seq).is_some()
     }
 
     pub(crate) fn policy(&self) -> &Policy {

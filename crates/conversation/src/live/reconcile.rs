@@ -19,7 +19,7 @@ impl Live {
         let Some(claim) = self.claim.filter(|_| self.claim_stands && self.turn.is_none() && self.is_settled()) else {
             return;
         };
-        let runner = self.elsewhere.as_ref().filter(|there| there.until > now);
+        let runner = self.runner().filter(|there| there.until > now);
         let due = match runner {
             Some(there) => Some(there.deadline + 2 * self.policy.turn_grace),
             None if self.is_owed() || self.routing => return,
@@ -80,7 +80,7 @@ impl Live {
         (self.claim, self.claim_stands) = (Some(claim), true);
         if self.turn.is_none() && self.runner_until().is_none_or(|until| until <= now) {
             let soon = now + self.policy.patience;
-            self.elsewhere = None;
+            self.give_runner_up();
             self.may_act_at = Some(self.may_act_at.map_or(soon, |at| at.min(soon)));
             self.outputs.push_back(Output::Publish(Notice::AskTurn));
         }
@@ -109,8 +109,8 @@ impl Live {
             self.end_turn(run, Outcome::Failure);
         }
         self.give_sign_of_life(now);
-        if self.elsewhere.as_ref().is_some_and(|there| there.until <= now) {
-            self.elsewhere = None;
+        if self.runner_until().is_some_and(|until| until <= now) {
+            self.give_runner_up();
             self.wake = true;
             self.may_act_at = None;
             self.ask_for_runner(now);
@@ -123,7 +123,7 @@ impl Live {
         let turn = self.turn.as_ref().filter(|turn| turn.phase != Phase::Ending).map(|turn| self.turn_ends_at(turn));
         let turn = turn.filter(|_| !broken!(self.policy, WaitForever));
         let beat = self.turn.as_ref().filter(|turn| turn.phase != Phase::Ending).and_then(|turn| turn.beat_at);
-        let there = self.elsewhere.as_ref().map(|there| there.until);
+        let there = self.runner_until();
         // While the store works, or after a violation, these two wait for something else than time.
         let can_act = matches!(self.step, Step::Idle) && self.violation.is_none();
         let retry = self.retry.map(|(_, at)| at).filter(|_| can_act);

@@ -140,10 +140,8 @@ impl Live {
 
     /// After loading: whether the log is still that of the time before the rest.
     fn compare_with_rest(&mut self) {
-        let Some(rested) = self.rested.take() else { return };
-        let is_another = |event: &Arc<Event>| event.at != rested.head_at;
-        if rested.head > self.state.head() || self.window.get(rested.head).is_some_and(is_another) {
-            self.epoch = self.epoch.wrapping_add(1);
+        if self.rested.take().is_some_and(|rested| rested.head > 0) {
+            self.epoch = self.epoch.wrapping_add(1); // The log ends before the event that was its newest.
         }
     }
 
@@ -258,6 +256,11 @@ impl Live {
             return;
         }
         self.conflicted = false; // This, or one before it, is what the append met.
+        if let Some(rested) = self.rested.take_if(|rested| rested.head == event.seq)
+            && rested.head_at != event.at
+        {
+            self.epoch = self.epoch.wrapping_add(1);
+        }
         if self.doubtful.contains(&event) {
             self.stored_here(now, &event, previous_at); // The append that seemed to fail had succeeded, or did so late.
         }

@@ -4,7 +4,7 @@ use super::{CommandKey, Intent, Live, Notice, Output};
 use crate::decide::{Answer, Command};
 use crate::event::AnswerEnd;
 use crate::id::{Millis, Seq};
-use crate::turn::{Invocation, Outcome, Phase, Turn, TurnText, fallback_answer, run_number};
+use crate::turn::{Elsewhere, Invocation, Outcome, Phase, Turn, TurnText, fallback_answer, run_number};
 
 impl Live {
     /// The function wrote a piece.
@@ -58,7 +58,7 @@ impl Live {
         }
         // A runner that dies says nothing more; whoever would wait for its deadline waits for long.
         let until = (heard.deadline + self.policy.turn_grace).min(now + self.policy.runner_silence);
-        there.until = until;
+        (there.until, there.silent) = (until, false);
         if self.may_act_at.is_some() {
             self.may_act_at = Some(until);
         }
@@ -76,8 +76,7 @@ impl Live {
     /// reached here.
     pub(crate) fn written(&self) -> Option<(Seq, u32, &str)> {
         let here = self.turn.as_ref().map(|turn| (turn.turn, turn.run, turn.text.as_str()));
-        let written =
-            here.or_else(|| self.elsewhere.as_ref().map(|there| (there.turn, there.run, there.text.as_str())));
+        let written = here.or_else(|| self.runner().map(|there| (there.turn, there.run, there.text.as_str())));
         if broken!(self.policy, KeepStreaming) {
             return written;
         }
@@ -153,7 +152,19 @@ impl Live {
     }
 
     pub(super) fn runner_until(&self) -> Option<Millis> {
-        self.elsewhere.as_ref().map(|there| there.until)
+        self.runner().map(|there| there.until)
+    }
+
+    /// The run on another node of which something was heard not long ago.
+    pub(super) fn runner(&self) -> Option<&Elsewhere> {
+        self.elsewhere.as_ref().filter(|there| !there.silent)
+    }
+
+    /// Whoever ran the open turn elsewhere is waited for no longer.
+    pub(super) fn give_runner_up(&mut self) {
+        if let Some(there) = &mut self.elsewhere {
+            there.silent = true;
+        }
     }
 
     pub(super) fn turn_ends_at(&self, turn: &Turn) -> Millis {
