@@ -10,12 +10,15 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
-use tokio::time::{MissedTickBehavior, interval};
 
 use crate::process::own_group;
 
-/// How often a starting node is asked whether it is ready.
-const ASK_EVERY: Duration = Duration::from_millis(5);
+/// How long to wait before a starting node is asked again whether it is ready: little at first, and longer once it is clear
+/// that it waits for something else, such as its store.
+const ASK_SOON: Duration = Duration::from_millis(5);
+const ASK_LATER: Duration = Duration::from_millis(100);
+/// How often it is asked soon.
+const SOON: u32 = 200;
 
 /// How to start a node.
 #[derive(Clone, Debug)]
@@ -147,13 +150,10 @@ impl NodeProcess {
 
 /// Asks again and again; a node that starts refuses connections or says 503 at first.
 async fn until_ready(address: SocketAddr) {
-    let mut ticks = interval(ASK_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if is_ready(address).await.unwrap_or(false) {
-            return;
-        }
+    let mut asked = 0_u32;
+    while !is_ready(address).await.unwrap_or(false) {
+        asked = asked.saturating_add(1);
+        tokio::time::sleep(if asked < SOON { ASK_SOON } else { ASK_LATER }).await;
     }
 }
 

@@ -224,11 +224,12 @@ pub async fn run(
     Ok(())
 }
 
-/// The functions of which no process could be started, a line each.
+/// The functions of which a process has ended and none has asked for an invocation, a line each.
 async fn cannot_start(functions: &BTreeMap<String, Function>) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, function) in functions {
-        if function.status().await.is_some_and(|status| status.ended > 0 && status.processes.is_empty()) {
+        let Some(status) = function.status().await else { continue };
+        if status.ended > 0 && status.processes.iter().all(|process| process.state == "starting") {
             lines.push(format!(
                 "The function {name} does not start; its own message says why. It is tried again ever more rarely, and when \
                  it is invoked."

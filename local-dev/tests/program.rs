@@ -113,7 +113,10 @@ async fn bad_options_and_configuration_are_named() -> Result<()> {
 
 #[tokio::test]
 async fn a_node_is_killed_paused_drained_and_started_on_request() -> Result<()> {
-    let program = Program::start(&[]).await?;
+    let mut command = command_with(&["--data", "memory"]);
+    // A node that does not hear that it is to drain takes longer than this test waits.
+    command.env("FRONTDESK_NODE_DRAIN_SECONDS", "90");
+    let program = Program::start_with(command).await?;
     let first = program.status().await?;
 
     let (code, node) = program.ask("/dev/nodes/1/kill").await?;
