@@ -6,11 +6,16 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::ValueEnum;
+use client::Random;
 use servers::{ClusterOptions, NatsOptions, NatsServer, RedisCluster, RedisOptions, RedisServer};
+#[cfg(feature = "dynamodb")]
+use store::dynamodb::DynamoStore;
 use store::redis::RedisStore;
 use store::{EmbeddedStore, Store};
 
 use crate::Options;
+#[cfg(feature = "dynamodb")]
+use crate::dynamodb::{self, DynamoDb};
 use crate::verify::Rules;
 
 /// Which store.
@@ -22,6 +27,9 @@ pub(crate) enum StoreKind {
     Redis,
     /// A Redis Cluster of six
     RedisCluster,
+    /// A DynamoDB with its data in a file
+    #[cfg(feature = "dynamodb")]
+    Dynamodb,
 }
 
 /// Which bus.
@@ -45,6 +53,8 @@ enum StoreServers {
     Embedded(PathBuf),
     Redis(Arc<RedisServer>),
     Cluster(Arc<RedisCluster>),
+    #[cfg(feature = "dynamodb")]
+    DynamoDb(Arc<DynamoDb>),
 }
 
 #[derive(Debug, Clone)]
@@ -63,36 +73,36 @@ pub(crate) enum Act {
 }
 
 impl Backing {
-    /// Starts them.
+    /// Starts them; those that write logs do so in the folder given, and the data of those that have none lies in `data`.
     ///
     /// # Errors
     /// One is not installed, or does not start.
-    pub(crate) async fn start(options: &Options, folder: &Path) -> anyhow::Result<Self> {
-        let (folder, store, bus, replicas) = (folder.to_owned(), options.store, options.bus, options.replicas);
-        blocking(move || {
-            let store = match store {
-                StoreKind::Embedded => {
-                    return Ok(Self { store: StoreServers::Embedded(folder), replicas, bus: None });
-                }
-                StoreKind::Redis => StoreServers::Redis(Arc::new(RedisServer::start(durable())?)),
-                StoreKind::RedisCluster => {
-                    let options = ClusterOptions { node: durable(), ..ClusterOptions::default() };
-                    StoreServers::Cluster(Arc::new(RedisCluster::start_with(&options)?))
-                }
-            };
-            let bus = match bus {
-                BusKind::Nats => BusServer::Nats(Arc::new(NatsServer::start(NatsOptions::default())?)),
-                BusKind::Redis => BusServer::Redis(Arc::new(RedisServer::start(RedisOptions::default())?)),
-            };
-            Ok(Self { store, replicas, bus: Some(bus) })
-        })
-        .await
+    pub(crate) async fn start(
+        options: &Options,
+        data: &Path,
+        logs: &Path,
+        random: &mut Random,
+    ) -> anyhow::Result<Self> {
+        let replicas = options.replicas;
+        let bus = match (options.store, options.bus) {
+            (StoreKind::Embedded, _) => None,
+            (_, BusKind::Nats) => {
+                Some(BusServer::Nats(blocking(|| NatsServer::start(NatsOptions::default())).await?.into()))
+            }
+            (_, BusKind::Redis) => {
+                Some(BusServer::Redis(blocking(|| RedisServer::start(RedisOptions::default())).await?.into()))
+            }
+        };
+        let store = StoreServers::start(options.store, data, logs, random).await?;
+        Ok(Self { store, replicas, bus })
     }
 
     /// Where one server of the store listens; `None`: there is none, or there are several.
     pub(crate) fn store_address(&self) -> Option<SocketAddr> {
         match &self.store {
             StoreServers::Redis(redis) => Some(local(redis.port())),
+            #[cfg(feature = "dynamodb")]
+            StoreServers::DynamoDb(server) => Some(server.address()),
             StoreServers::Embedded(_) | StoreServers::Cluster(_) => None,
         }
     }
@@ -111,9 +121,14 @@ impl Backing {
         let mut set = |name: &str, value: String| variables.push((format!("FRONTDESK_{name}"), value));
         match (&self.store, store) {
             (StoreServers::Embedded(folder), _) => set("STORE_DATA", folder.display().to_string()),
-            (StoreServers::Redis(_), Some(address)) => set("STORE_URL", format!("redis://{address}")),
-            (StoreServers::Redis(redis), None) => set("STORE_URL", redis.url()),
+            (StoreServers::Redis(redis), address) => {
+                set("STORE_URL", format!("redis://{}", address.unwrap_or_else(|| local(redis.port()))));
+            }
             (StoreServers::Cluster(cluster), _) => set("STORE_URL", cluster.url()),
+            #[cfg(feature = "dynamodb")]
+            (StoreServers::DynamoDb(server), address) => {
+                set("STORE_URL", dynamodb::url(address.unwrap_or_else(|| server.address())));
+            }
         }
         match (&self.bus, bus) {
             (Some(BusServer::Nats(_)), Some(address)) => set("BUS_URL", format!("nats://{address}")),
@@ -131,19 +146,23 @@ impl Backing {
         match &self.store {
             StoreServers::Embedded(_) => 0,
             StoreServers::Redis(_) => 1,
+            #[cfg(feature = "dynamodb")]
+            StoreServers::DynamoDb(_) => 1,
             StoreServers::Cluster(cluster) => cluster.nodes().len(),
         }
     }
 
     /// Breaks or mends one process of the store.
     pub(crate) async fn act_on_store(&self, server: usize, act: Act) -> anyhow::Result<()> {
-        let store = self.store.clone();
-        blocking(move || match &store {
+        match self.store.clone() {
             StoreServers::Embedded(_) => Ok(()),
-            StoreServers::Redis(redis) => act_on_redis(redis, act),
-            StoreServers::Cluster(cluster) => act_on_redis(cluster.nodes().get(server).context("no such server")?, act),
-        })
-        .await
+            StoreServers::Redis(redis) => blocking(move || act_on_redis(&redis, act)).await,
+            StoreServers::Cluster(cluster) => {
+                blocking(move || act_on_redis(cluster.nodes().get(server).context("no such server")?, act)).await
+            }
+            #[cfg(feature = "dynamodb")]
+            StoreServers::DynamoDb(server) => server.act(act).await,
+        }
     }
 
     /// The number of the process of the store that takes the writes of a part of the keys now.
@@ -153,7 +172,7 @@ impl Backing {
                 let cluster = Arc::clone(cluster);
                 blocking(move || cluster.primary_of(&format!("{{{any}}}"))).await
             }
-            StoreServers::Embedded(_) | StoreServers::Redis(_) => Ok(0),
+            _ => Ok(0),
         }
     }
 
@@ -164,7 +183,7 @@ impl Backing {
                 let cluster = Arc::clone(cluster);
                 blocking(move || cluster.wait_until_ok()).await
             }
-            StoreServers::Embedded(_) | StoreServers::Redis(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -193,6 +212,11 @@ impl Backing {
             }
             StoreServers::Redis(redis) => open_redis(&redis.url()).await,
             StoreServers::Cluster(cluster) => open_redis(&cluster.url()).await,
+            #[cfg(feature = "dynamodb")]
+            StoreServers::DynamoDb(server) => {
+                let options = store::dynamodb::Options::default();
+                Ok(Arc::new(DynamoStore::connect(&dynamodb::url(server.address()), options).await?))
+            }
         }
     }
 
@@ -206,6 +230,25 @@ impl Backing {
     /// Whether the store can be read while nodes use it.
     pub(crate) fn is_shared(&self) -> bool {
         !matches!(self.store, StoreServers::Embedded(_))
+    }
+}
+
+impl StoreServers {
+    async fn start(kind: StoreKind, data: &Path, logs: &Path, random: &mut Random) -> anyhow::Result<Self> {
+        #[cfg(not(feature = "dynamodb"))]
+        let _ = (logs, random);
+        Ok(match kind {
+            StoreKind::Embedded => Self::Embedded(data.to_owned()),
+            StoreKind::Redis => Self::Redis(blocking(|| RedisServer::start(durable())).await?.into()),
+            StoreKind::RedisCluster => {
+                let options = ClusterOptions { node: durable(), ..ClusterOptions::default() };
+                Self::Cluster(blocking(move || RedisCluster::start_with(&options)).await?.into())
+            }
+            #[cfg(feature = "dynamodb")]
+            StoreKind::Dynamodb => {
+                Self::DynamoDb(DynamoDb::start(data, &logs.join("dynamodb.log"), random).await?.into())
+            }
+        })
     }
 }
 

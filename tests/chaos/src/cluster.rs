@@ -46,7 +46,7 @@ impl Cluster {
         let folder = TempDir::with_prefix("chaos-").context("no folder for the configuration")?;
         let config = folder.path().join("frontdesk.toml");
         std::fs::write(&config, configuration(options.visitors)).context("the configuration cannot be written")?;
-        let backing = Backing::start(options, &folder.path().join("data")).await?;
+        let backing = Backing::start(options, &folder.path().join("data"), logs, random).await?;
         let log = logs.join("functions.log");
         let functions = Functions::start(&executable("local-dev")?, &config, MOST_FUNCTIONS, &log, random).await?;
         let mut addresses = Vec::new();

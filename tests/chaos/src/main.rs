@@ -9,6 +9,8 @@ mod backing;
 mod balancer;
 mod cluster;
 mod crowd;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 mod functions;
 mod http;
 mod node;
@@ -65,6 +67,14 @@ pub(crate) struct Options {
     /// How nodes tell each other
     #[arg(long, value_enum, default_value = "nats")]
     pub(crate) bus: BusKind,
+    /// Is nothing but a DynamoDB on this address, for this program itself
+    #[cfg(feature = "dynamodb")]
+    #[arg(long, hide = true, requires = "data")]
+    serve_dynamodb: Option<std::net::SocketAddr>,
+    /// The file of that DynamoDB
+    #[cfg(feature = "dynamodb")]
+    #[arg(long, hide = true)]
+    data: Option<PathBuf>,
 }
 
 /// How long everything may take to be answered once nothing is broken any more.
@@ -82,6 +92,11 @@ const MOST_LINES: usize = 60;
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
+    #[cfg(feature = "dynamodb")]
+    if let (Some(address), Some(data)) = (options.serve_dynamodb, &options.data) {
+        dynamodb::serve(address, data).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Dropping the run ends every process that it has started.
     tokio::select! {
