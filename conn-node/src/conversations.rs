@@ -77,7 +77,7 @@ impl Conversations {
 /// To be called under its shard's lock: then nobody can take another reference out of the map.
 fn is_unneeded(held: &Arc<Held>, now: Millis) -> bool {
     let untouched = now.saturating_sub(held.touched());
-    if untouched < REST_MS || !held.is_idle() {
+    if untouched < REST_MS || !held.may_rest() {
         return false;
     }
     held.rest();

@@ -198,10 +198,15 @@ impl Held {
         self.lock().live.as_ref().is_none_or(|live| live.is_idle())
     }
 
+    /// Whether nothing happens in it, here or on another node.
+    pub(crate) fn may_rest(&self) -> bool {
+        self.lock().live.as_ref().is_none_or(|live| live.may_rest())
+    }
+
     /// Lets it rest, if nothing is under way or owed.
     pub(crate) fn rest(&self) {
         let mut inner = self.lock();
-        if let Some(live) = inner.live.take_if(|live| live.is_idle() && live.is_loaded()) {
+        if let Some(live) = inner.live.take_if(|live| live.may_rest()) {
             inner.rested = live.rest();
         }
     }

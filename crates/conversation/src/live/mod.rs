@@ -224,6 +224,12 @@ impl Live {
             && (self.may_act_at.is_none() || !self.is_owed())
     }
 
+    /// Whether it can be let go of until the next input (see [`Live::rest`]): nothing is under way or owed here, and nobody
+    /// elsewhere is writing an answer, of which the next piece would come at once.
+    pub fn may_rest(&self) -> bool {
+        self.loaded && self.is_idle() && self.runner().is_none()
+    }
+
     /// What the log says.
     pub fn state(&self) -> &State {
         &self.state

@@ -5,7 +5,7 @@ use crate::claim::Claim;
 use crate::due::due_at;
 use crate::event::Assignee;
 use crate::id::Millis;
-use crate::turn::{Outcome, Phase};
+use crate::turn::{Elsewhere, Outcome, Phase};
 
 impl Live {
     /// Compares what the log asks for with what is under way.
@@ -31,7 +31,9 @@ impl Live {
 
     fn see_to_what_is_owed(&mut self, now: Millis) {
         let open = self.state.open_turn();
-        if self.elsewhere.as_ref().is_some_and(|there| open.is_none() || there.turn <= self.state.answered()) {
+        // While the log is being read for the first time it seems to ask for nothing.
+        let is_over = |there: &Elsewhere| open.is_none() || there.turn <= self.state.answered();
+        if self.loaded && self.elsewhere.as_ref().is_some_and(is_over) {
             self.elsewhere = None;
         }
         if let Some(turn) = &self.turn {
