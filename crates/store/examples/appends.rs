@@ -1,8 +1,8 @@
 //! Durable appends per second of the embedded store, on the disk of the folder given (default: the system's for
-//! temporary files).
+//! temporary files); or of a Redis, whose data grows.
 //!
 //! ```text
-//! cargo run --release -p store --example appends -- [FOLDER]
+//! cargo run --release -p store --example appends -- [FOLDER | REDIS_URL [REPLICAS]]
 //! ```
 
 // A program for people: its output is its purpose.
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use conversation::{Body, ConversationId, Event, MessageId, Seq};
 use store::embedded::{EmbeddedStore, Options};
-use store::{Append, Appended, Fence, Store};
+use store::{Append, Appended, Fence, RedisStore, Store};
 use tokio::task::JoinSet;
 
 /// The text of an ordinary message, in bytes.
@@ -29,7 +29,29 @@ const WRITERS: [u32; 4] = [1, 8, 64, 1024];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let parent = std::env::args_os().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
+    match std::env::args().nth(1) {
+        Some(url) if url.starts_with("redis") => on_redis(&url).await,
+        folder => on_disk(folder.map_or_else(std::env::temp_dir, PathBuf::from)).await,
+    }
+}
+
+async fn on_redis(url: &str) -> anyhow::Result<()> {
+    let replicas = std::env::args().nth(2).map_or(Ok(0), |replicas| replicas.parse())?;
+    println!("machine: {}", machine());
+    println!("message: {TEXT_BYTES} bytes of text, {} s each, every append in a due index", DURATION.as_secs());
+    println!();
+    println!("| store | writers | appends | per second | median ms | p99 ms |");
+    println!("|---|---|---|---|---|---|");
+    for writers in WRITERS {
+        // Names of its own for each row: every writer begins a conversation.
+        let prefix = format!("appends-{}-{writers}", std::process::id());
+        let store = RedisStore::connect(url, store::redis::Options { replicas, prefix }).await?;
+        row(&format!("Redis, {replicas} replicas"), store, writers).await?;
+    }
+    Ok(())
+}
+
+async fn on_disk(parent: PathBuf) -> anyhow::Result<()> {
     let dir = tempfile::TempDir::new_in(&parent).with_context(|| format!("make a folder in {}", parent.display()))?;
     println!("machine: {}", machine());
     println!("disk: {} ({} syncs of 4 KiB a second)", parent.display(), syncs_per_second(dir.path())?);
@@ -47,7 +69,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn row(name: &str, store: EmbeddedStore, writers: u32) -> anyhow::Result<()> {
+async fn row(name: &str, store: impl Store, writers: u32) -> anyhow::Result<()> {
     let started = Instant::now();
     let mut times = measure(Arc::new(store), writers).await?;
     let seconds = started.elapsed().as_secs_f64();
@@ -62,7 +84,7 @@ async fn row(name: &str, store: EmbeddedStore, writers: u32) -> anyhow::Result<(
 }
 
 /// How long each append took. Every writer has a conversation of its own, and appends as fast as it is answered.
-async fn measure(store: Arc<EmbeddedStore>, writers: u32) -> anyhow::Result<Vec<Duration>> {
+async fn measure(store: Arc<dyn Store>, writers: u32) -> anyhow::Result<Vec<Duration>> {
     let end = Instant::now() + DURATION;
     let mut tasks = JoinSet::new();
     for writer in 1..=writers {
@@ -76,7 +98,7 @@ async fn measure(store: Arc<EmbeddedStore>, writers: u32) -> anyhow::Result<Vec<
     Ok(times)
 }
 
-async fn write(store: Arc<EmbeddedStore>, conversation: ConversationId, end: Instant) -> anyhow::Result<Vec<Duration>> {
+async fn write(store: Arc<dyn Store>, conversation: ConversationId, end: Instant) -> anyhow::Result<Vec<Duration>> {
     let text: Arc<str> = "x".repeat(TEXT_BYTES).into();
     let mut times = Vec::new();
     for seq in 1.. {
