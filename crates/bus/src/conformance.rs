@@ -1,50 +1,68 @@
 //! One suite for every implementation of [`Bus`]: what the port promises, tried out.
 //!
 //! `bus::bus_conformance!(connect_two)` makes one test of each case. `connect_two` is an async function without arguments
-//! that returns a [`Fixture`].
+//! that returns a [`Fixture`]; or an `Option` of one, where none means that the bus cannot be tried here.
+//! `bus::bus_conformance!(in turn: connect_two)` runs all cases one after the other, where a server is costly to start.
 
 // This is test code that several crates' tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use conversation::ConversationId;
+use tokio::task::JoinSet;
 
 use crate::{Bus, BusError, MAX_PAYLOAD_BYTES, Received, Subscription, Topic};
 
-/// The bus as two nodes have it.
+/// The bus as two nodes have it. Both are ready.
 pub struct Fixture {
     /// On one node.
     pub here: Arc<dyn Bus>,
     /// On another.
     pub there: Arc<dyn Bus>,
+    /// What must live as long as the two: a server.
+    pub server: Option<Box<dyn Any + Send>>,
 }
 
-/// Makes a test of every case, each with a fixture of its own.
+/// Makes a test of every case, each with a fixture of its own; or runs every case.
 #[macro_export]
 macro_rules! bus_conformance {
-    ($make:path) => {
-        $crate::bus_conformance! { @cases $make;
+    (in turn: $make:expr) => { $crate::bus_conformance! { @list turns ($make) } };
+    ($make:path) => { $crate::bus_conformance! { @list tests ($make) } };
+    (@list $then:ident $make:tt) => {
+        $crate::bus_conformance! { @$then $make
             a_message_reaches_every_subscription_of_its_topic
             a_message_reaches_no_other_topic
             nothing_is_heard_from_before_the_subscription
             who_left_hears_nothing_and_the_others_still_do
             a_reader_that_waits_is_woken
             giving_up_a_wait_loses_no_message
+            giving_up_a_subscription_before_it_stands_leaves_the_topic_usable
             a_reader_that_stopped_is_told_that_it_lagged
             a_payload_that_is_too_large_is_refused
             of_64_publishers_no_message_is_heard_twice
+            who_comes_and_goes_1000_times_hears_at_last
+            of_10000_topics_each_hears_its_own
+            every_letter_of_an_id_goes_through
+            a_bus_that_works_is_ready
         }
     };
-    (@cases $make:path; $($case:ident)*) => {
+    (@tests ($make:path) $($case:ident)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                $crate::conformance::$case($make().await).await;
+                let fixture: Option<$crate::conformance::Fixture> = $make().await.into();
+                if let Some(fixture) = fixture {
+                    $crate::conformance::$case(fixture).await;
+                }
             }
         )*
+    };
+    (@turns ($make:expr) $($case:ident)*) => {
+        $( $crate::conformance::$case($make().await).await; )*
     };
 }
 
@@ -107,7 +125,9 @@ pub async fn who_left_hears_nothing_and_the_others_still_do(nodes: Fixture) {
     publish(&nodes.here, 1, "one");
     assert_eq!(stays.recv().await, message("one"));
     drop(stays);
-    publish(&nodes.here, 1, "to nobody");
+    let mut witness = subscribe(&nodes.here, 1).await;
+    publish(&nodes.here, 1, "to nobody there");
+    assert_eq!(witness.recv().await, message("to nobody there"));
     let mut back = subscribe(&nodes.there, 1).await;
     publish(&nodes.here, 1, "two");
     assert_eq!(back.recv().await, message("two"));
@@ -136,6 +156,20 @@ pub async fn giving_up_a_wait_loses_no_message(nodes: Fixture) {
         }
         publish(&nodes.here, 1, &text);
         assert_eq!(subscription.recv().await, message(&text));
+    }
+}
+
+pub async fn giving_up_a_subscription_before_it_stands_leaves_the_topic_usable(nodes: Fixture) {
+    let wanted = topic(1);
+    for _ in 0..20 {
+        tokio::select! {
+            biased;
+            _ = nodes.there.subscribe(&wanted) => {}
+            () = std::future::ready(()) => {}
+        }
+        let mut subscription = subscribe(&nodes.there, 1).await;
+        publish(&nodes.here, 1, "one");
+        assert_eq!(subscription.recv().await, message("one"));
     }
 }
 
@@ -172,7 +206,7 @@ pub async fn a_payload_that_is_too_large_is_refused(nodes: Fixture) {
 
 pub async fn of_64_publishers_no_message_is_heard_twice(nodes: Fixture) {
     let mut subscription = subscribe(&nodes.there, 1).await;
-    let mut publishers = tokio::task::JoinSet::new();
+    let mut publishers = JoinSet::new();
     for publisher in 0..64 {
         let bus = if publisher % 2 == 0 { nodes.here.clone() } else { nodes.there.clone() };
         publishers.spawn(async move {
@@ -191,4 +225,64 @@ pub async fn of_64_publishers_no_message_is_heard_twice(nodes: Fixture) {
     }
     publishers.join_all().await;
     assert_eq!(subscription.try_recv(), None);
+}
+
+pub async fn who_comes_and_goes_1000_times_hears_at_last(nodes: Fixture) {
+    let mut readers = JoinSet::new();
+    for _ in 0..4 {
+        let bus = nodes.there.clone();
+        readers.spawn(async move {
+            for _ in 0..250 {
+                drop(subscribe(&bus, 1).await);
+            }
+            subscribe(&bus, 1).await
+        });
+    }
+    let mut subscriptions = readers.join_all().await;
+    publish(&nodes.here, 1, "at last");
+    for subscription in &mut subscriptions {
+        assert_eq!(subscription.recv().await, message("at last"));
+    }
+}
+
+pub async fn of_10000_topics_each_hears_its_own(nodes: Fixture) {
+    const TOPICS: u32 = 10_000;
+    let mut asked = JoinSet::new();
+    for readers in 0..100 {
+        let bus = nodes.there.clone();
+        asked.spawn(async move {
+            let mut subscriptions = Vec::new();
+            for ordinal in (1..=TOPICS).filter(|ordinal| ordinal % 100 == readers) {
+                subscriptions.push(subscribe(&bus, ordinal).await);
+            }
+            subscriptions
+        });
+    }
+    let subscriptions = asked.join_all().await;
+    for ordinal in 1..=TOPICS {
+        publish(&nodes.here, ordinal, &topic(ordinal).to_string());
+    }
+    for mut subscription in subscriptions.into_iter().flatten() {
+        let own = subscription.topic().to_string();
+        assert_eq!(subscription.recv().await, message(&own));
+        assert_eq!(subscription.try_recv(), None);
+    }
+}
+
+pub async fn every_letter_of_an_id_goes_through(nodes: Fixture) {
+    let letters: String = (0..=127_u8).map(char::from).filter(|c| conversation::is_part(&c.to_string())).collect();
+    let (site, visitor) = letters.split_at(letters.len() / 2);
+    let id = ConversationId::new(site, visitor, u32::MAX).unwrap();
+    let longest = ConversationId::new(&"s".repeat(64), &"-".repeat(64), 1).unwrap();
+    for topic in [id, longest].map(Topic::Conversation) {
+        let mut subscription = nodes.there.subscribe(&topic).await.unwrap();
+        let payload = Bytes::from((0..=255).collect::<Vec<u8>>());
+        nodes.here.publish(&topic, payload.clone()).unwrap();
+        assert_eq!(subscription.recv().await, Received::Message(payload));
+    }
+}
+
+pub async fn a_bus_that_works_is_ready(nodes: Fixture) {
+    nodes.here.ready().await.unwrap();
+    nodes.there.ready().await.unwrap();
 }

@@ -76,6 +76,14 @@ impl Inbox {
         self.state().take(load)
     }
 
+    /// Drops what waits and says so; returns who is to be woken once no lock is held.
+    #[must_use]
+    pub(crate) fn lag(&self, load: &Load) -> Option<Waker> {
+        let mut state = self.state();
+        state.lose(load);
+        state.reader.take()
+    }
+
     pub(crate) fn clear(&self, load: &Load) {
         self.state().lose(load);
     }

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use conversation::ConversationId;
 
+use crate::hub::Hub;
 use crate::inbox::Inbox;
-use crate::local::Hub;
 
 /// A future that a `dyn Bus` can return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -20,8 +20,8 @@ pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
 
 /// Carries messages between those who care about the same topic, on this node and on others.
 ///
-/// - **At most once.** A message may be lost, and messages may change their order. None arrives twice from this port; what
-///   publishes twice is heard twice.
+/// - **Nearly always once.** A message may be lost, and messages may change their order. One arrives twice only if a
+///   connection was lost, or a server's place was taken, before it was known that the message had arrived.
 /// - **Nothing is kept.** A subscription hears what is published after it was made.
 /// - **Nobody waits.** Publishing never blocks on a reader; one that falls behind loses messages and is told so.
 ///
@@ -30,15 +30,25 @@ pub trait Bus: Send + Sync + 'static {
     /// Sends `payload` to every subscription of `topic`, the publisher's own too.
     ///
     /// # Errors
-    /// [`BusError::TooLarge`] beyond [`MAX_PAYLOAD_BYTES`]; [`BusError::Unavailable`] if it is known to be lost.
+    /// [`BusError::TooLarge`] beyond [`MAX_PAYLOAD_BYTES`]. [`BusError::Unavailable`] if it cannot be sent now; it may be
+    /// sent later, if the servers are back within half a minute, and it may be lost.
     fn publish(&self, topic: &Topic, payload: Bytes) -> Result<(), BusError>;
 
     /// Hears what is published on `topic` from the moment the future is ready. Read the log after that moment, and
     /// nothing can fall between the two.
     ///
+    /// A subscription that stands stays: where messages may have been lost, as when a server was away, it hears
+    /// [`Received::Lagged`].
+    ///
     /// # Errors
-    /// [`BusError::Unavailable`].
+    /// [`BusError::Unavailable`], after a second at most. Nothing is subscribed then; try again later.
     fn subscribe<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<Subscription, BusError>>;
+
+    /// Asks whether messages get through: a round trip to every server that the bus needs. It takes a second at most.
+    ///
+    /// # Errors
+    /// [`BusError::NotReady`].
+    fn ready(&self) -> BoxFuture<'_, Result<(), BusError>>;
 }
 
 /// What a message is about.
@@ -75,6 +85,18 @@ pub enum BusError {
         /// Why, and what an operator can do.
         reason: String,
     },
+    /// The bus as a whole cannot be used now.
+    #[error("the bus is not ready: {reason}")]
+    NotReady {
+        /// Why, and what an operator can do.
+        reason: String,
+    },
+    /// An address that no bus can have. It is not shown, because it may hold a password.
+    #[error("the address of the bus {reason}")]
+    BadUrl {
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 /// What a subscription hears.
@@ -82,7 +104,7 @@ pub enum BusError {
 pub enum Received {
     /// A message.
     Message(Bytes),
-    /// Messages were lost at this point. What comes after is newer than what was lost; read the log.
+    /// Messages were lost at this point, or may have been. What comes after is newer than what was lost; read the log.
     Lagged,
 }
 
