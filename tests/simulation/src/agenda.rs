@@ -37,6 +37,8 @@ pub(crate) enum Happening {
     ToNode(Incarnation, ConnectionIx, ClientFrame),
     /// A frame arrives at the tab.
     ToTab(ConnectionIx, ServerFrame),
+    /// The client has got the last frame of a connection that its node closes.
+    SentAway(ConnectionIx),
     /// A connection looks again after a failed read of history.
     PumpAgain(Incarnation, ConnectionIx),
     /// The store carries an operation out.
@@ -53,6 +55,10 @@ pub(crate) enum Happening {
     Timer(Incarnation, ConversationIx, Millis),
     /// A node looks for what is due, forgets what is idle, refreshes what is looked at.
     Tick(Incarnation),
+    /// A node lets conversations rest.
+    Rest(Incarnation),
+    /// A node that drains has had its time.
+    Drained(Incarnation),
     /// Somebody writes to a log from outside.
     AgentActs,
     /// A node dies.
@@ -65,6 +71,16 @@ pub(crate) enum Happening {
     Awake(NodeIx),
     /// The store is down for a while.
     Outage,
+    /// The store is down for a moment, and has lost the newest events of some logs.
+    FailOver,
+    /// A node neither hears the bus nor is heard on it for a while.
+    BusCut(NodeIx),
+    /// A node is to end.
+    Drain(NodeIx),
+    /// A conversation is to be forgotten.
+    Forget(ConversationIx),
+    /// Somebody must have taken a turn up by now, whose node died.
+    TakenOver { conversation: ConversationIx, turn: Seq, runner: Incarnation, heirs: Vec<Incarnation> },
     /// From now on nothing fails.
     Calm,
     /// The history is over.
@@ -81,7 +97,7 @@ pub(crate) enum FunctionStep {
 /// What a client sends.
 #[derive(Debug, Clone)]
 pub(crate) enum ClientFrame {
-    Hello { after: Seq, turn: Seq, run: u32, offset: usize },
+    Hello { after: Seq, after_at: Millis, turn: Seq, run: u32, offset: usize },
     Command { reference: u32, command: Command },
 }
 
@@ -90,7 +106,7 @@ pub(crate) enum ClientFrame {
 pub(crate) enum ServerFrame {
     Opened { reset: bool },
     Event(Arc<Event>),
-    Hidden(Seq),
+    Hidden(Seq, Millis),
     Delta { turn: Seq, run: u32, offset: usize, text: String },
     Reply { reference: u32, reply: Reply },
 }

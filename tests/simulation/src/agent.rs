@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use conversation::{Assignee, Body, ClosedBy, Event, Notice, Owner, due_at};
+use conversation::{Assignee, Body, ClosedBy, Event, Fence, Notice, Owner, due_at};
 
 use crate::agenda::{ConversationIx, Happening};
+use crate::store::Append;
 use crate::watch::Checked;
 use crate::world::World;
 
@@ -16,12 +17,17 @@ impl World {
         let next = self.now + self.rng.between(1, 2 * self.plan.agent_every);
         self.agenda.plan(next, Happening::AgentActs);
         let conversation = self.rng.below(self.plan.conversations as u64) as ConversationIx;
+        if self.store.place(conversation).forgotten {
+            return Ok(());
+        }
         let Some(body) = self.draw_body(conversation) else { return Ok(()) };
         let event = Arc::new(Event { seq: self.watch.head(conversation) + 1, at: self.now, body });
         let Ok(after) = self.watch.state(conversation).after(&event) else { return Ok(()) };
         let due = due_at(&after, &self.plan.policy);
-        self.append(conversation, &event, due)?;
-        self.publish(None, conversation, &Notice::Event(event));
+        let previous_at = self.watch.state(conversation).head_at();
+        let append = Append { event: Arc::clone(&event), due, fence: Fence::Open, previous_at };
+        self.append(None, conversation, &append)?;
+        self.publish(None, conversation, &Notice::Event { event, previous_at });
         Ok(())
     }
 

@@ -1,5 +1,10 @@
-//! Histories of whole worlds in virtual time: visitors with several tabs, nodes that die, a store and a bus that fail, delay,
-//! repeat and reorder, functions that crash and hang, people who write from outside. One seed is one history.
+//! Histories of whole worlds in virtual time: visitors with several tabs, nodes that die, stand still and drain, with clocks that
+//! differ, a store and a bus that fail, delay, repeat and reorder, a store that loses its newest events in a fail-over,
+//! conversations that rest or are forgotten, functions that crash and hang, people who write from outside. One seed is one
+//! history.
+//!
+//! Nodes share conversations as the real ones do: they claim what is due, their appends are fenced, and who runs a turn gives
+//! the others signs of life.
 //!
 //! The nodes drive the same core as the real node. Every invariant of DESIGN.md that concerns the core is checked at every
 //! step (`watch.rs`), and at the end, when nothing fails any more and time has gone on, nothing may be left to do.
@@ -11,10 +16,15 @@ mod agent;
 mod alone;
 mod batch;
 mod connection;
+mod controllers;
 mod function;
+mod loss;
 mod node;
+mod outputs;
 mod plan;
 mod rng;
+mod rules;
+mod slot;
 mod store;
 mod tab;
 mod tally;

@@ -31,6 +31,9 @@ struct Arguments {
     fault: Option<simulation::Fault>,
 }
 
+/// In so many histories everything that is counted has happened many times.
+const ENOUGH: u64 = 10_000;
+
 /// Lines of a failed history that are printed without `--trace`.
 const LAST_LINES: usize = 60;
 
@@ -67,7 +70,12 @@ fn run_all(arguments: &Arguments, options: &Options) -> anyhow::Result<ExitCode>
         found.histories,
         arguments.start_seed,
     )?;
+    let missed = found.tally.missed();
     match found.breach {
+        None if found.histories >= ENOUGH && !missed.is_empty() => {
+            writeln!(io::stdout(), "a run that never saw this proves nothing about it: {missed:?}")?;
+            Ok(ExitCode::FAILURE)
+        }
         None => Ok(ExitCode::SUCCESS),
         Some(history) => tell(&run(history.seed, &options.clone().telling()), LAST_LINES),
     }

@@ -18,7 +18,8 @@ pub(crate) struct Plan {
     /// How long visitors act and things break; then calm.
     pub(crate) active: Millis,
     pub(crate) policy: Arc<Policy>,
-    /// Nothing fails but functions and visitors: then turns end soon, without the help of due times.
+    /// Nothing fails but functions, visitors and perhaps nodes that die: then turns end soon, and what a dead node ran is
+    /// taken up soon.
     pub(crate) is_clear: bool,
     pub(crate) store: StoreWeather,
     pub(crate) bus: BusWeather,
@@ -32,6 +33,18 @@ pub(crate) struct Plan {
     pub(crate) pause_every: Millis,
     /// Mean time between two outages of the store; 0: none.
     pub(crate) outage_every: Millis,
+    /// Mean time between two fail-overs of the store that lose events; 0: none.
+    pub(crate) fail_over_every: Millis,
+    /// Mean time between two cuts of a node from the bus; 0: none.
+    pub(crate) bus_cut_every: Millis,
+    /// Mean time between two ends of a node in good order; 0: none.
+    pub(crate) drain_every: Millis,
+    /// Whether a conversation is forgotten on request.
+    pub(crate) forgets: bool,
+    /// How often a node looks for what is due and refreshes what is looked at.
+    pub(crate) tick: Millis,
+    /// How often a node lets conversations rest; 0: never.
+    pub(crate) rests: Millis,
     /// Mean time between two acts of somebody who writes to logs from outside; 0: none.
     pub(crate) agent_every: Millis,
     /// How far a node's clock may be off.
@@ -40,7 +53,7 @@ pub(crate) struct Plan {
     pub(crate) lies: u32,
     /// Per mille of tabs that leave for good before everything works again.
     pub(crate) leaves: u32,
-    /// Events in one read.
+    /// Events in one read; at least two, since reads begin with an event that is known.
     pub(crate) page: usize,
     /// Frames under way to one client.
     pub(crate) socket: usize,
@@ -87,7 +100,8 @@ impl Plan {
         let mut plan = Self::draw_stormy(rng);
         if rng.chance(100) {
             plan.clear_up();
-            (plan.crash_every, plan.pause_every, plan.outage_every) = (0, 0, 0);
+            (plan.pause_every, plan.outage_every, plan.fail_over_every) = (0, 0, 0);
+            (plan.bus_cut_every, plan.drain_every, plan.forgets) = (0, 0, false);
             plan.is_clear = true;
         }
         plan
@@ -98,7 +112,7 @@ impl Plan {
         Self {
             is_clear: false,
             conversations: rng.between(1, 2) as usize,
-            nodes: rng.between(1, 3) as usize,
+            nodes: 1 + rng.weighted(&[15, 35, 30, 20]),
             tabs: rng.between(1, 3) as usize,
             agent_tab: rng.chance(300),
             active: rng.between(8_000, 80_000),
@@ -111,13 +125,24 @@ impl Plan {
             crash_every: sometimes(rng, 4_000, 40_000),
             pause_every: sometimes(rng, 8_000, 60_000),
             outage_every: sometimes(rng, 15_000, 60_000),
+            fail_over_every: if rng.chance(250) { rng.between(10_000, 60_000) } else { 0 },
+            bus_cut_every: if rng.chance(350) { rng.between(10_000, 60_000) } else { 0 },
+            drain_every: if rng.chance(250) { rng.between(10_000, 80_000) } else { 0 },
+            forgets: rng.chance(100),
+            tick: rng.between(1_000, 10_000),
+            rests: if rng.chance(600) { rng.between(500, 5_000) } else { 0 },
             agent_every: sometimes(rng, 3_000, 30_000),
-            skew: rng.below(300),
+            skew: *rng.pick(&[0, 300, 2_000]),
             lies: some(rng, 100),
             leaves: *rng.pick(&[0, 300, 1_000]),
-            page: rng.between(1, 8) as usize,
+            page: rng.between(2, 8) as usize,
             socket: rng.between(1, 8) as usize,
         }
+    }
+
+    /// Whether the store can lose what it has acknowledged.
+    pub(crate) fn loses(&self) -> bool {
+        self.fail_over_every > 0
     }
 
     /// The weather of the end: nothing fails any more but functions, which a turn must survive at any time.

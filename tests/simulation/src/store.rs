@@ -1,27 +1,47 @@
-//! The store: a linearizable log per conversation and the due index, which can be slow, fail before or after doing what it
-//! was asked for, and do it late.
+//! The store: a linearizable log per conversation, the due index and its claims, which can be slow, fail before or after
+//! doing what it was asked for, and do it late. What it can lose is in `loss.rs`.
 
 use std::sync::Arc;
 
-use conversation::{Event, Millis, Seq};
+use conversation::{AnswerEnd, Body, Claim, Event, Fence, HandoverReason, Millis, Seq};
 
 use crate::agenda::{ConnectionIx, ConversationIx, Happening, Incarnation, OperationIx};
 use crate::trace::tell;
-use crate::watch::Checked;
+use crate::watch::{Checked, ensure};
 use crate::world::World;
 
 /// What is stored, and every operation of the history.
 #[derive(Debug)]
 pub(crate) struct Store {
-    due: Vec<Option<Millis>>,
+    places: Vec<Place>,
     operations: Vec<Operation>,
     down_until: Millis,
+}
+
+/// What is stored of one conversation besides its log.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) due: Option<Millis>,
+    pub(crate) claim: Option<Standing>,
+    /// The due time that came with each event.
+    pub(crate) dues: Vec<Option<Millis>>,
+    pub(crate) forgotten: bool,
+}
+
+/// A claim that has not ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    pub(crate) claim: Claim,
+    pub(crate) by: Incarnation,
+    pub(crate) until: Millis,
 }
 
 #[derive(Debug)]
 struct Operation {
     from: Incarnation,
     conversation: ConversationIx,
+    /// Which of the node's slots asked; 0: none.
+    slot: u64,
     request: Request,
     answer: Answer,
 }
@@ -29,10 +49,20 @@ struct Operation {
 /// What a node asks the store for.
 #[derive(Debug, Clone)]
 pub(crate) enum Request {
-    Append { event: Arc<Event>, due: Option<Millis> },
+    Append(Append),
     Read { after: Seq },
     History { connection: ConnectionIx, after: Seq },
-    Claim { now: Millis, until: Millis },
+    SetDue { head: Seq, due: Option<Millis>, fence: Fence },
+    Claim { now: Millis, until: Millis, claim: Claim },
+}
+
+/// One event for a log.
+#[derive(Debug, Clone)]
+pub(crate) struct Append {
+    pub(crate) event: Arc<Event>,
+    pub(crate) due: Option<Millis>,
+    pub(crate) fence: Fence,
+    pub(crate) previous_at: Millis,
 }
 
 /// What the store says.
@@ -42,6 +72,7 @@ pub(crate) enum Answer {
     Failed,
     Stored,
     Conflict,
+    Fenced,
     Events {
         events: Vec<Event>,
         more: bool,
@@ -51,15 +82,15 @@ pub(crate) enum Answer {
 
 impl Store {
     pub(crate) fn new(conversations: usize) -> Self {
-        Self { due: vec![None; conversations], operations: vec![], down_until: 0 }
+        Self { places: (0..conversations).map(|_| Place::default()).collect(), operations: vec![], down_until: 0 }
     }
 
-    pub(crate) fn due(&self, conversation: ConversationIx) -> Option<Millis> {
-        self.due[conversation]
+    pub(crate) fn place(&self, conversation: ConversationIx) -> &Place {
+        &self.places[conversation]
     }
 
-    pub(crate) fn set_due(&mut self, conversation: ConversationIx, due: Option<Millis>) {
-        self.due[conversation] = due;
+    pub(crate) fn place_mut(&mut self, conversation: ConversationIx) -> &mut Place {
+        &mut self.places[conversation]
     }
 
     pub(crate) fn fail_until(&mut self, until: Millis) {
@@ -71,8 +102,9 @@ impl World {
     /// Sends a request off. What becomes of it is decided now, and happens later.
     pub(crate) fn ask_store(&mut self, from: Incarnation, conversation: ConversationIx, request: Request) {
         let operation = self.store.operations.len();
-        let is_append = matches!(request, Request::Append { .. });
-        self.store.operations.push(Operation { from, conversation, request, answer: Answer::Failed });
+        let slot = self.slot_of(from.node, conversation);
+        let is_append = matches!(request, Request::Append(_));
+        self.store.operations.push(Operation { from, conversation, slot, request, answer: Answer::Failed });
         let worst = self.plan.store.worst_delay;
         let applies_at = self.now + self.rng.delay(5, worst);
         let answers_at = applies_at + self.rng.delay(5, worst);
@@ -85,22 +117,25 @@ impl World {
     }
 
     pub(crate) fn store_applies(&mut self, operation: OperationIx) -> Checked {
-        let Operation { conversation, request, .. } = &self.store.operations[operation];
-        let (conversation, request) = (*conversation, request.clone());
+        let Operation { from, conversation, request, .. } = &self.store.operations[operation];
+        let (from, conversation, request) = (*from, *conversation, request.clone());
         let answer = match request {
-            Request::Append { event, due } => self.append(conversation, &event, due)?,
-            Request::Read { after } | Request::History { after, .. } => self.read(conversation, after),
-            Request::Claim { now, until } => self.claim(now, until),
+            Request::Append(append) => self.append(Some(from), conversation, &append)?,
+            Request::SetDue { head, due, fence } => self.set_due(conversation, head, due, fence),
+            Request::Read { after } => self.read(conversation, after),
+            // It begins with the event that the client holds, which must be found again.
+            Request::History { after, .. } => self.read(conversation, after.saturating_sub(1)),
+            Request::Claim { now, until, claim } => self.claim(from, now, until, claim)?,
         };
         self.store.operations[operation].answer = answer;
         Ok(())
     }
 
     pub(crate) fn store_answers(&mut self, operation: OperationIx, failed: bool) -> Checked {
-        let Operation { from, conversation, request, answer } = &mut self.store.operations[operation];
+        let Operation { from, conversation, slot, request, answer } = &mut self.store.operations[operation];
         let answer = if failed { Answer::Failed } else { std::mem::replace(answer, Answer::Failed) };
-        let (from, conversation, request) = (*from, *conversation, request.clone());
-        self.node_hears_store(from, conversation, &request, answer)
+        let (from, conversation, slot, request) = (*from, *conversation, *slot, request.clone());
+        self.node_hears_store(from, conversation, slot, &request, answer)
     }
 
     /// Whose node an answer is for.
@@ -108,23 +143,57 @@ impl World {
         self.store.operations[operation].from
     }
 
-    /// Appends at the event's seq if that is the next one.
+    /// Appends at the event's seq if that is the next one and no claim keeps it out.
     pub(crate) fn append(
         &mut self,
+        from: Option<Incarnation>,
         conversation: ConversationIx,
-        event: &Arc<Event>,
-        due: Option<Millis>,
+        append: &Append,
     ) -> Checked<Answer> {
-        if event.seq != self.watch.head(conversation) + 1 {
+        let Append { event, due, fence, previous_at } = append;
+        let newest_at = self.watch.log(conversation).last().map_or(0, |newest| newest.at);
+        // Only a store that can lose events compares times.
+        let is_other = self.plan.loses() && newest_at != *previous_at;
+        let place = self.store.place(conversation);
+        if event.seq != self.watch.head(conversation) + 1 || is_other || place.forgotten {
             tell!(self, "store   c{conversation} {} is taken", event.seq);
             self.tally.conflicts += 1;
             return Ok(Answer::Conflict);
         }
+        if !fence.lets_through(place.claim.map(|standing| standing.claim)) {
+            tell!(self, "store   c{conversation} {} is kept out", event.seq);
+            self.tally.fenced += 1;
+            return Ok(Answer::Fenced);
+        }
+        let claimed_by_other = place.claim.filter(|standing| from.is_some_and(|from| from != standing.by));
+        if let Some(standing) = claimed_by_other {
+            let what = &event.body;
+            let allowed = !is_own(what);
+            ensure!(5, allowed, "{from:?} appends {what:?} though {standing:?} has claimed the conversation since");
+        }
         tell!(self, "store   c{conversation} {} {:?} due {due:?}", event.seq, event.body);
-        self.watch.stored(conversation, event, due)?;
-        self.store.set_due(conversation, due);
+        self.watch.stored(conversation, event, *due)?;
+        let place = self.store.place_mut(conversation);
+        (place.due, place.claim) = (*due, None);
+        place.dues.push(*due);
         self.tally.count(&event.body);
         Ok(Answer::Stored)
+    }
+
+    fn set_due(&mut self, conversation: ConversationIx, head: Seq, due: Option<Millis>, fence: Fence) -> Answer {
+        let is_next = head == self.watch.head(conversation);
+        let place = self.store.place_mut(conversation);
+        if !is_next || place.forgotten {
+            return Answer::Conflict;
+        }
+        if !fence.lets_through(place.claim.map(|standing| standing.claim)) {
+            return Answer::Fenced;
+        }
+        tell!(self, "store   c{conversation} is due {due:?}");
+        let place = self.store.place_mut(conversation);
+        (place.due, place.claim) = (due, None);
+        self.tally.moved += 1;
+        Answer::Stored
     }
 
     fn read(&mut self, conversation: ConversationIx, after: Seq) -> Answer {
@@ -138,15 +207,29 @@ impl World {
         Answer::Events { events, more }
     }
 
-    fn claim(&mut self, now: Millis, until: Millis) -> Answer {
+    fn claim(&mut self, by: Incarnation, now: Millis, until: Millis, claim: Claim) -> Checked<Answer> {
         let mut claimed = vec![];
-        for (conversation, due) in self.store.due.iter_mut().enumerate() {
-            if due.is_some_and(|due| due <= now) {
-                *due = Some(until);
-                claimed.push(conversation);
+        for (conversation, place) in self.store.places.iter_mut().enumerate() {
+            if place.due.is_none_or(|due| due > now) {
+                continue;
             }
+            let standing = place.claim.replace(Standing { claim, by, until });
+            let ended = standing.is_none_or(|standing| standing.until <= now);
+            ensure!(5, ended, "{by:?} claims c{conversation} at {now}, which {standing:?} has claimed");
+            place.due = Some(until);
+            claimed.push(conversation);
         }
-        Answer::Claimed(claimed)
+        Ok(Answer::Claimed(claimed))
+    }
+}
+
+/// Whether a node does it of its own accord, and not for somebody who asked for it.
+fn is_own(body: &Body) -> bool {
+    match body {
+        Body::Answer { end, .. } => *end != AnswerEnd::Stopped,
+        Body::Handover { reason } => *reason == HandoverReason::Assistant,
+        Body::Assigned { .. } => true,
+        _ => false,
     }
 }
 

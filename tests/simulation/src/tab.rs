@@ -39,7 +39,8 @@ pub(crate) struct Tab {
 #[derive(Debug)]
 enum Copied {
     Event(Arc<Event>),
-    Hidden,
+    /// An event that it may not see, and when it was decided.
+    Hidden(Millis),
     /// It only claims to hold it.
     Invented,
 }
@@ -69,6 +70,28 @@ impl Tab {
         }
     }
 
+    /// The newest event it holds, if that is one that it could read.
+    fn newest(&self) -> Option<&Arc<Event>> {
+        match self.copy.last() {
+            Some(Copied::Event(event)) => Some(event),
+            _ => None,
+        }
+    }
+
+    /// When its newest event was decided; 0: it holds none, or only claims to.
+    fn newest_at(&self) -> Millis {
+        match self.copy.last() {
+            Some(Copied::Event(event)) => event.at,
+            Some(Copied::Hidden(at)) => *at,
+            Some(Copied::Invented) | None => 0,
+        }
+    }
+
+    /// What it holds at `seq`, its newest.
+    pub(crate) fn holds(&self, seq: Seq) -> Option<Arc<Event>> {
+        self.newest().filter(|event| event.seq == seq).cloned()
+    }
+
     fn forget(&mut self) {
         self.cursor.reset();
         self.copy.clear();
@@ -81,7 +104,11 @@ impl World {
         if self.tabs[tab].connection.is_some() || self.tabs[tab].gone {
             return;
         }
-        let up: Vec<NodeIx> = (0..self.nodes.len()).filter(|node| self.nodes[*node].up).collect();
+        if self.store.place(self.tabs[tab].conversation).forgotten {
+            return self.tab_begins_anew(tab);
+        }
+        let is_open = |node: &NodeIx| self.nodes[*node].up && !self.nodes[*node].draining;
+        let up: Vec<NodeIx> = (0..self.nodes.len()).filter(is_open).collect();
         if up.is_empty() {
             let again = self.now + self.rng.between(100, 2_000);
             return self.agenda.plan(again, Happening::TabConnects(tab));
@@ -99,15 +126,24 @@ impl World {
         (tab.connection, tab.opened) = (Some(connection), false);
         tab.commands.clear();
         let (turn, run, offset) = tab.shown.as_ref().map_or((0, 0, 0), |(turn, run, text)| (*turn, *run, text.len()));
-        let hello = ClientFrame::Hello { after: tab.cursor.seq(), turn, run, offset };
+        let after_at = tab.newest_at();
+        let hello = ClientFrame::Hello { after: tab.cursor.seq(), after_at, turn, run, offset };
         tell!(self, "tab{ix}    connects k{connection} to node{} with {hello:?}", node.node);
         self.send_up(connection, hello);
+    }
+
+    /// Its conversation was forgotten: the visitor's next one has another number, and is none of this history.
+    fn tab_begins_anew(&mut self, tab: TabIx) {
+        tell!(self, "tab{tab}    finds its conversation forgotten");
+        self.tabs[tab].forget();
+        self.tabs[tab].gone = true;
     }
 
     /// From now on the tab claims to hold more than there is.
     fn tab_lies(&mut self, tab: TabIx) {
         let after = self.watch.head(self.tabs[tab].conversation) + self.rng.between(1, 5) as Seq;
         let tab = &mut self.tabs[tab];
+        tab.copy.clear();
         tab.copy.resize_with(after as usize, || Copied::Invented);
         tab.cursor = Cursor::at(after);
         tab.shown = None;
@@ -252,7 +288,7 @@ impl World {
                 self.tab_resends(tab);
             }
             ServerFrame::Event(event) => return this.take(event.seq, Copied::Event(event)),
-            ServerFrame::Hidden(seq) => return this.take(seq, Copied::Hidden),
+            ServerFrame::Hidden(seq, at) => return this.take(seq, Copied::Hidden(at)),
             ServerFrame::Delta { turn, run, offset, text } => return this.show(turn, run, offset, &text),
             ServerFrame::Reply { reference, reply } => self.tab_gets_reply(tab, reference, reply),
         }
@@ -294,7 +330,7 @@ impl World {
         for (copied, event) in this.copy.iter().zip(log) {
             let same = match copied {
                 Copied::Event(copied) => copied == event,
-                Copied::Hidden => !event.body.is_visible_to(this.audience),
+                Copied::Hidden(_) => !event.body.is_visible_to(this.audience),
                 Copied::Invented => true,
             };
             ensure!(4, same, "tab{tab} holds {copied:?} for {event:?}");

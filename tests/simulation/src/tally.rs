@@ -50,18 +50,37 @@ tally! {
     unavailable: "refused: store unavailable",
     after_close: "refused: closed",
     conflicts: "appends that lost a race",
+    fenced: "appends kept out by a claim",
     crashes: "nodes that died",
     pauses: "nodes that stood still",
     outages: "outages of the store",
+    fail_overs: "fail-overs of the store",
+    lost_events: "events lost by the store",
+    lost_acked: "acknowledged messages lost by the store",
+    lost_logs: "logs that a node found to be others",
+    forgotten: "conversations forgotten",
+    drains: "nodes that drained",
+    bus_cuts: "nodes cut off from the bus",
     claims: "due conversations claimed",
+    released: "claims given back",
+    moved: "due times moved without an event",
+    takeovers: "turns taken over from a silent node",
+    rests: "conversations put to rest",
     lost_notices: "bus messages lost",
     cuts: "connections cut",
-    resets: "clients told to reset",
+    resets: "clients told to reset when they come",
+    lost_resets: "clients told to reset as their log was lost",
+    torn: "clients told to reset as history did not continue theirs",
     history: "reads of history for a client",
     hidden: "events hidden from a visitor",
 }
 
 impl Tally {
+    /// What never happened.
+    pub fn missed(&self) -> Vec<&'static str> {
+        self.counts().into_iter().filter(|(_, count)| *count == 0).map(|(what, _)| what).collect()
+    }
+
     pub(crate) fn count(&mut self, body: &Body) {
         let count = match body {
             Body::VisitorMessage { .. } => &mut self.messages,

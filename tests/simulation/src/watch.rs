@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use conversation::{Audience, Body, Command, Event, MessageId, Millis, Policy, Refusal, Reply, Seq, State};
 
-use crate::agenda::ConversationIx;
+use crate::agenda::{ConversationIx, Incarnation};
+use crate::rules::{Rules, check_bounds};
 
 /// What must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,13 +54,24 @@ struct Watched {
     log: Vec<Arc<Event>>,
     /// What the log said after each event, from the empty log on.
     states: Vec<State>,
-    ids: BTreeMap<MessageId, Seq>,
-    messages: BTreeSet<Seq>,
-    answered: Seq,
-    person: bool,
-    closed: bool,
+    rules: Rules,
+    /// What was in the log once and is no longer.
+    lost: Vec<Lost>,
+    lost_states: Vec<State>,
+    /// Messages whose senders were told that they are stored.
+    acked: BTreeSet<MessageId>,
+    /// The newest turn that was run, and by whom.
+    runner: Option<(Seq, Incarnation)>,
     /// What the function says in a run.
     scripts: BTreeMap<(Seq, u32), Vec<Arc<str>>>,
+}
+
+/// An event that the store lost or forgot.
+#[derive(Debug)]
+struct Lost {
+    event: Arc<Event>,
+    /// The one before it, which whoever holds this one holds too.
+    before: Option<Arc<Event>>,
 }
 
 impl Watch {
@@ -92,7 +104,7 @@ impl Watch {
         let policy = Arc::clone(&self.policy);
         let watched = &mut self.conversations[conversation];
         ensure!(1, event.seq as usize == watched.log.len() + 1, "seq {} after {} events", event.seq, watched.log.len());
-        watched.check_body(event)?;
+        watched.rules.check_body(event)?;
         check_bounds(&policy, event)?;
         let mut state = watched.states[watched.states.len() - 1].clone();
         if let Err(violation) = state.apply(event) {
@@ -105,42 +117,102 @@ impl Watch {
         Ok(())
     }
 
-    /// A node's copy is a prefix of the log, folded to the same.
+    /// The newest events of a log are gone. How many of them were messages that had been acknowledged.
+    pub(crate) fn lost(&mut self, conversation: ConversationIx, count: usize) -> Checked<u64> {
+        let watched = &mut self.conversations[conversation];
+        let kept = watched.log.len() - count;
+        for at in kept..watched.log.len() {
+            let before = at.checked_sub(1).map(|before| Arc::clone(&watched.log[before]));
+            watched.lost.push(Lost { event: Arc::clone(&watched.log[at]), before });
+            watched.lost_states.push(watched.states[at + 1].clone());
+        }
+        watched.states.truncate(kept + 1);
+        let gone = watched.log.split_off(kept);
+        watched.rules = Rules::after(&watched.log)?;
+        let acked = |event: &&Arc<Event>| match &event.body {
+            Body::VisitorMessage { id, .. } => watched.acked.contains(id),
+            _ => false,
+        };
+        Ok(gone.iter().filter(acked).count() as u64)
+    }
+
+    /// Whether the log has ever been another one.
+    pub(crate) fn has_lost(&self, conversation: ConversationIx) -> bool {
+        !self.conversations[conversation].lost.is_empty()
+    }
+
+    /// What was stored at `seq`, now or once.
+    fn stored_at(&self, conversation: ConversationIx, seq: Seq) -> impl Iterator<Item = &Event> {
+        let watched = &self.conversations[conversation];
+        let now = (seq as usize).checked_sub(1).and_then(|at| watched.log.get(at));
+        let once = watched.lost.iter().map(|lost| &lost.event).filter(move |event| event.seq == seq);
+        now.into_iter().chain(once).map(|event| &**event)
+    }
+
+    /// What the log up to `seq` said, now or once.
+    pub(crate) fn states_at(&self, conversation: ConversationIx, seq: Seq) -> impl Iterator<Item = &State> {
+        let once = self.conversations[conversation].lost_states.iter().filter(move |state| state.head() == seq);
+        self.state_at(conversation, seq).into_iter().chain(once)
+    }
+
+    /// A node's copy is a prefix of the log, folded to the same; or of a log that was lost, as long as nobody noticed. It
+    /// is never a mixture.
     pub(crate) fn folded(&self, conversation: ConversationIx, state: &State) -> Checked {
-        let truth = self.state_at(conversation, state.head());
-        ensure!(1, truth == Some(state), "a node folded {} events to another state than the log's", state.head());
+        let known = self.states_at(conversation, state.head()).any(|truth| truth == state);
+        ensure!(1, known, "a node folded {} events to another state than the log's", state.head());
         Ok(())
     }
 
     /// A node has replied to a command.
-    pub(crate) fn replied(&self, conversation: ConversationIx, command: &Command, reply: &Reply) -> Checked {
+    pub(crate) fn replied(&mut self, conversation: ConversationIx, command: &Command, reply: &Reply) -> Checked {
         let Command::Send { id, text } = command else {
             let Reply::Acked(seq) = reply else { return Ok(()) };
-            ensure!(2, *seq <= self.head(conversation), "{command:?} acked at {seq}, beyond the log");
+            let stored = *seq == 0 || self.stored_at(conversation, *seq).next().is_some();
+            ensure!(2, stored, "{command:?} acked at {seq}, beyond the log");
             return Ok(());
         };
         match reply {
             Reply::Acked(seq) => {
-                let stored = (*seq as usize).checked_sub(1).and_then(|at| self.log(conversation).get(at));
-                let holds = stored.is_some_and(|event| match &event.body {
+                let holds = self.stored_at(conversation, *seq).any(|event| match &event.body {
                     Body::VisitorMessage { id: stored, text: stored_text } => stored == id && stored_text == text,
                     _ => false,
                 });
+                let stored = self.log(conversation).get((*seq as usize).wrapping_sub(1));
                 ensure!(2, holds, "message {id:?} acked at {seq}, where the log has {stored:?}");
+                self.conversations[conversation].acked.insert(*id);
             }
             Reply::Refused(Refusal::IdReused, _) => {
-                let seq = self.conversations[conversation].ids.get(id);
-                ensure!(3, seq.is_some(), "message {id:?} refused as a repeat, but it is not in the log");
+                let watched = &self.conversations[conversation];
+                let is_it = |lost: &Lost| match &lost.event.body {
+                    Body::VisitorMessage { id: lost, .. } | Body::AgentMessage { id: lost, .. } => lost == id,
+                    _ => false,
+                };
+                let known = watched.rules.ids.contains_key(id) || watched.lost.iter().any(is_it);
+                ensure!(3, known, "message {id:?} refused as a repeat, but it is not in the log");
             }
             Reply::Refused(..) => {}
         }
         Ok(())
     }
 
-    /// An event on its way to somebody.
-    pub(crate) fn delivered(&self, conversation: ConversationIx, event: &Event, audience: Audience) -> Checked {
-        let stored = self.log(conversation).get(event.seq as usize - 1);
-        ensure!(4, stored.is_some_and(|s| **s == *event), "delivered {event:?}, stored {stored:?}");
+    /// An event on its way to somebody who got `newest` last, if that is known: it is in the log right behind that one, or
+    /// both are in a log that was lost, as long as nobody noticed.
+    pub(crate) fn delivered(
+        &self,
+        conversation: ConversationIx,
+        event: &Event,
+        audience: Audience,
+        newest: Option<&Arc<Event>>,
+    ) -> Checked {
+        let watched = &self.conversations[conversation];
+        let at = event.seq as usize - 1;
+        let stored = watched.log.get(at);
+        let now = stored.filter(|stored| ***stored == *event).map(|_| at.checked_sub(1).map(|at| &watched.log[at]));
+        let once = watched.lost.iter().filter(|lost| *lost.event == *event).map(|lost| lost.before.as_ref());
+        let mut befores = now.into_iter().chain(once).peekable();
+        ensure!(4, befores.peek().is_some(), "delivered {event:?}, stored {stored:?}");
+        let follows = newest.is_none() || befores.any(|before| before == newest);
+        ensure!(4, follows, "delivered {event:?} to somebody who holds {newest:?}, of another log, and was not reset");
         let note = matches!(event.body, Body::Note { .. });
         ensure!(7, !(note && audience == Audience::Visitor), "note {} delivered to a visitor", event.seq);
         Ok(())
@@ -148,9 +220,8 @@ impl Watch {
 
     /// A seq shown without its content.
     pub(crate) fn hidden(&self, conversation: ConversationIx, seq: Seq, audience: Audience) -> Checked {
-        let stored = self.log(conversation).get(seq as usize - 1);
-        let note = stored.is_some_and(|event| matches!(event.body, Body::Note { .. }));
-        ensure!(4, note && audience == Audience::Visitor, "event {seq} hidden from {audience:?}: {stored:?}");
+        let note = self.stored_at(conversation, seq).any(|event| matches!(event.body, Body::Note { .. }));
+        ensure!(4, note && audience == Audience::Visitor, "event {seq} hidden from {audience:?}, which is no note");
         Ok(())
     }
 
@@ -163,12 +234,14 @@ impl Watch {
         offset: usize,
         text: &str,
     ) -> Checked {
-        let Some(state) = self.state_at(conversation, seq) else {
-            ensure!(4, false, "a piece of turn {turn} for somebody at {seq}, beyond the log");
-            return Ok(());
-        };
-        let open = state.open_turn().is_some_and(|open| turn <= open && turn > state.answered());
-        ensure!(6, open, "a piece of turn {turn} after {seq}, where it is over ({:?})", state.owner());
+        ensure!(
+            4,
+            self.states_at(conversation, seq).next().is_some(),
+            "a piece of turn {turn} for somebody at {seq}, beyond the log"
+        );
+        let is_open = |state: &State| state.open_turn().is_some_and(|open| turn <= open && turn > state.answered());
+        let open = self.states_at(conversation, seq).any(is_open);
+        ensure!(6, open, "a piece of turn {turn} after {seq}, where it is over");
         let scripts = self.conversations[conversation].scripts.get(&(turn, run));
         let written = scripts.into_iter().flatten().any(|script| script.get(offset..offset + text.len()) == Some(text));
         ensure!(4, written, "turn {turn} run {run}: nobody wrote {text:?} at {offset} ({scripts:?})");
@@ -180,6 +253,17 @@ impl Watch {
         self.conversations[conversation].scripts.entry((turn, run)).or_default().push(text.into());
     }
 
+    /// A node starts a run of a turn; whether another one had started one before.
+    pub(crate) fn runs(&mut self, conversation: ConversationIx, turn: Seq, node: Incarnation) -> bool {
+        let before = self.conversations[conversation].runner.replace((turn, node));
+        before.is_some_and(|(other, runner)| other == turn && runner != node)
+    }
+
+    /// Who started the newest run.
+    pub(crate) fn runner(&self, conversation: ConversationIx) -> Option<Incarnation> {
+        self.conversations[conversation].runner.map(|(_, node)| node)
+    }
+
     /// Nothing is left to be done about a conversation.
     pub(crate) fn settled(&self, conversation: ConversationIx, due: Option<Millis>) -> Checked {
         let state = self.state(conversation);
@@ -188,50 +272,4 @@ impl Watch {
         ensure!(5, due.is_none(), "nothing is owed, but a due mark at {due:?} is left");
         Ok(())
     }
-}
-
-impl Watched {
-    fn check_body(&mut self, event: &Event) -> Checked {
-        let seq = event.seq;
-        let after_close = matches!(event.body, Body::Rated { .. } | Body::Note { .. });
-        ensure!(1, !self.closed || after_close, "event {seq} after the close: {:?}", event.body);
-        match &event.body {
-            Body::VisitorMessage { id, .. } | Body::AgentMessage { id, .. } => {
-                let first = self.ids.insert(*id, seq);
-                ensure!(3, first.is_none(), "id {id:?} at {first:?} and again at {seq}");
-                if matches!(event.body, Body::VisitorMessage { .. }) {
-                    self.messages.insert(seq);
-                }
-            }
-            Body::Answer { turn, .. } => {
-                ensure!(6, !self.person, "answer {seq} after the handover");
-                ensure!(5, *turn > self.answered, "answer {seq} to turn {turn}, answered before");
-                ensure!(5, self.messages.contains(turn), "answer {seq} to turn {turn}, which is no visitor message");
-                self.answered = *turn;
-            }
-            Body::Handover { .. } => {
-                ensure!(6, !self.person, "handed over again at {seq}");
-                self.person = true;
-            }
-            Body::Assigned { .. } => ensure!(6, self.person, "assigned at {seq} before a handover"),
-            Body::Closed { .. } => self.closed = true,
-            Body::Note { .. } | Body::Rated { .. } => {}
-        }
-        Ok(())
-    }
-}
-
-fn check_bounds(policy: &Policy, event: &Event) -> Checked {
-    let longest_fallback = policy.fallback.iter().map(|(_, text)| text.len()).max().unwrap_or(0);
-    let (bytes, bound) = match &event.body {
-        Body::VisitorMessage { text, .. } => (text.len(), policy.max_text_bytes),
-        Body::Rated { comment, .. } => (comment.len(), policy.max_text_bytes),
-        Body::Answer { text, .. } => (text.len(), policy.max_answer_bytes.max(longest_fallback)),
-        _ => (0, 0),
-    };
-    ensure!(8, bytes <= bound, "event {} has {bytes} bytes of text, {bound} are allowed", event.seq);
-    if matches!(event.body, Body::VisitorMessage { .. }) {
-        ensure!(8, event.seq < policy.max_events, "message {} in a log of {} at most", event.seq, policy.max_events);
-    }
-    Ok(())
 }

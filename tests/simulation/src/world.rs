@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use conversation::{Audience, MessageId, Millis};
+use conversation::{Audience, Claim, MessageId, Millis};
 
 use crate::agenda::{Agenda, Happening, Incarnation, NodeIx};
 use crate::connection::Pipe;
@@ -42,6 +42,8 @@ pub(crate) struct World {
     /// Faults have stopped.
     pub(crate) calm: bool,
     ids: u64,
+    /// Slots that there were.
+    pub(crate) slots: u64,
     /// Of everything that happened, in order: two runs of one seed must agree.
     digest: u64,
 }
@@ -69,6 +71,7 @@ impl World {
             tally: Tally::default(),
             calm: false,
             ids: 0,
+            slots: 0,
             digest: 0,
             plan,
         };
@@ -82,6 +85,8 @@ impl World {
             self.node_starts(node);
             self.plan_next(self.plan.crash_every, Happening::Crash(node));
             self.plan_next(self.plan.pause_every, Happening::Pause(node));
+            self.plan_next(self.plan.drain_every, Happening::Drain(node));
+            self.plan_next(self.plan.bus_cut_every, Happening::BusCut(node));
         }
         for tab in 0..self.tabs.len() {
             let at = self.now + self.rng.below(5_000);
@@ -89,6 +94,8 @@ impl World {
             self.agenda.plan(at + 500, Happening::TabActs(tab));
         }
         self.plan_next(self.plan.outage_every, Happening::Outage);
+        self.plan_next(self.plan.fail_over_every, Happening::FailOver);
+        self.plan_forgetting();
         self.plan_next(self.plan.agent_every, Happening::AgentActs);
         self.agenda.plan(EPOCH + self.plan.active, Happening::Calm);
         self.agenda.plan(EPOCH + self.plan.active + SETTLING, Happening::End);
@@ -157,7 +164,9 @@ impl World {
             | Happening::Function(to, ..)
             | Happening::Routed(to, ..)
             | Happening::Timer(to, ..)
-            | Happening::Tick(to) => Some(*to),
+            | Happening::Tick(to)
+            | Happening::Rest(to)
+            | Happening::Drained(to) => Some(*to),
             Happening::StoreAnswers { operation, .. } => Some(self.asker(*operation)),
             _ => None,
         }
@@ -183,6 +192,7 @@ impl World {
                 self.tab_gets_frame(connection, frame)?;
             }
             Happening::ToNode(..) | Happening::ToTab(..) => {}
+            Happening::SentAway(connection) => self.cut(connection),
             Happening::PumpAgain(from, connection) => self.pump(from.node, connection)?,
             Happening::StoreApplies(operation) => self.store_applies(operation)?,
             Happening::StoreAnswers { operation, failed } => self.store_answers(operation, failed)?,
@@ -194,6 +204,11 @@ impl World {
             }
             Happening::Timer(of, conversation, at) => self.node_times_out(of, conversation, at)?,
             Happening::Tick(of) => self.node_ticks(of)?,
+            Happening::Rest(of) => self.node_rests(of),
+            Happening::Drained(of) => self.node_is_drained(of),
+            Happening::TakenOver { conversation, turn, runner, heirs } => {
+                self.check_takeover(conversation, turn, runner, &heirs)?;
+            }
             other => return self.weather(other),
         }
         Ok(())
@@ -223,6 +238,26 @@ impl World {
                 tell!(self, "store   is down until {}", until - EPOCH);
                 self.plan_next(self.plan.outage_every, Happening::Outage);
             }
+            Happening::FailOver if !self.calm => {
+                self.tally.fail_overs += 1;
+                let until = self.now + self.rng.between(100, 5_000);
+                self.store.fail_until(until.min(EPOCH + self.plan.active));
+                tell!(self, "store   fails over until {}", until - EPOCH);
+                self.store_fails_over()?;
+                self.plan_next(self.plan.fail_over_every, Happening::FailOver);
+            }
+            Happening::BusCut(node) if !self.calm => {
+                let until = self.now + self.rng.between(1_000, 40_000);
+                self.nodes[node].deaf_until = until.min(EPOCH + self.plan.active);
+                self.tally.bus_cuts += 1;
+                tell!(self, "node{node}   is cut off from the bus until {}", until - EPOCH);
+                self.plan_next(self.plan.bus_cut_every, Happening::BusCut(node));
+            }
+            Happening::Drain(node) if !self.calm => {
+                self.node_drains(node);
+                self.plan_next(self.plan.drain_every, Happening::Drain(node));
+            }
+            Happening::Forget(conversation) => self.forget(conversation)?,
             Happening::Calm => self.calm_down(),
             _ => {}
         }
@@ -254,15 +289,24 @@ impl World {
 
     fn check_end(&self) -> Checked {
         for conversation in 0..self.plan.conversations {
-            self.watch.settled(conversation, self.store.due(conversation))?;
+            self.watch.settled(conversation, self.store.place(conversation).due)?;
         }
         (0..self.tabs.len()).try_for_each(|tab| self.check_tab(tab))?;
         for (ix, node) in self.nodes.iter().enumerate() {
-            for slot in node.slots.values() {
+            for (conversation, slot) in &node.slots {
+                let (here, log) = (slot.head(), self.watch.head(*conversation));
+                let reads = slot.awake().is_some_and(|live| !live.is_current());
+                ensure!(4, here == log || reads, "node{ix} knows {here} of {log} events of c{conversation} at the end");
                 ensure!(2, slot.asked.is_empty(), "node{ix} never replied to {:?}", slot.asked);
             }
         }
         Ok(())
+    }
+
+    /// A claim that nobody has made.
+    pub(crate) fn fresh_claim(&mut self) -> Claim {
+        self.ids += 1;
+        Claim::new(self.ids).unwrap_or(Claim::MIN)
     }
 
     /// An id that no message had.

@@ -13,9 +13,11 @@ fn broken_invariants(fault: Fault) -> &'static [u8] {
         Fault::AckBeforeStored => &[2],
         Fault::ForgetIds => &[3],
         Fault::LeaveGaps | Fault::IgnoreGaps | Fault::DeliverRepeats | Fault::NoReset => &[4],
-        Fault::NoDueMark | Fault::AnswerTwice | Fault::WaitForever => &[5],
+        Fault::NoDueMark | Fault::AnswerTwice | Fault::WaitForever | Fault::IgnoreFence => &[5],
         Fault::SpeakOverPerson | Fault::KeepStreaming => &[6],
         Fault::ShowNotes => &[7],
+        // What is folded from two logs is neither, and whoever is shown it holds neither.
+        Fault::TrustLostLog => &[1, 4],
         Fault::UnboundedQueue | Fault::UnboundedText => &[8],
     }
 }
