@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use conversation::{ConversationId, Event, Seq};
 use servers::{RedisCluster, RedisServer};
-use store::Store;
 use store::redis::{Options, RedisStore};
+use store::{Claim, ClaimDue, Store};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -68,6 +68,10 @@ async fn after_a_primary_was_killed_the_store_goes_on_by_itself() {
     let writers = Writers::new(connect(&cluster.url()).await);
     writers.write(10).await;
     cluster.kill_primary_of(&log_key(&cluster, &conversation(1))).unwrap();
+    assert!(writers.store.ready().await.is_err(), "a part of the conversations cannot be written");
+    let claim = ClaimDue { now: 1, until: 2, limit: CONVERSATIONS as usize, claim: Claim::MIN };
+    let claimed = writers.store.claim_due(claim).await.unwrap();
+    assert!(!claimed.is_empty() && !claimed.contains(&conversation(1)), "what is elsewhere goes on: {claimed:?}");
     // What was acknowledged before may be lost here: nobody waited for replicas.
     let after = writers.write(10).await;
     assert!(writers.failed() > 0, "somebody noticed");

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use bytes::Bytes;
 use servers::RedisOptions;
-use store::{Append, Appended, Fence, Index, Key, List, Listing, Put, PutOutcome, Reserve, Store};
+use store::{Append, Appended, Claim, ClaimDue, Fence, Index, Key, List, Listing, Put, PutOutcome, Reserve, Store};
 
 use crate::{append, connect, conversation, event, start};
 
@@ -68,6 +68,8 @@ async fn a_forgotten_conversation_leaves_no_key() {
     for seq in 1..=3 {
         assert_eq!(append(&store, &conversation(1), &event(seq, "text")).await, Ok(Appended::Stored));
     }
+    let claim = ClaimDue { now: 1, until: 2, limit: 1, claim: Claim::MIN };
+    assert_eq!(store.claim_due(claim).await, Ok(vec![conversation(1)]));
     assert_eq!(store.forget(&conversation(1), 0).await, Ok(()));
     assert_eq!(server.command(&["DBSIZE"]).unwrap().integer(), 0);
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use servers::{RedisOptions, RedisServer};
 use store::{Appended, Claim, ClaimDue, Delete, Fence, Index, Key, List, Put, Reserve, SetDue, Store, StoreError};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::{FOREVER, append, connect, conversation, event, log, ready, reason, start};
@@ -76,6 +78,34 @@ async fn while_a_server_is_frozen_every_operation_fails_and_afterwards_all_is_we
     server.resume().unwrap();
     ready(&store).await;
     assert_eq!(log(&store, &conversation(2)).await, Ok(vec![event(1, "before")]));
+}
+
+#[tokio::test]
+async fn a_connection_whose_other_end_is_gone_without_a_word_is_made_again() {
+    let Some(server) = start(RedisOptions::default()) else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (silence, silent) = watch::channel(false);
+    let store = connect(&format!("redis://{}", listener.local_addr().unwrap())).await;
+    tokio::spawn(forward(listener, server.port(), silent));
+    assert_eq!(append(&store, &conversation(1), &event(1, "text")).await, Ok(Appended::Stored));
+    silence.send(true).unwrap();
+    assert!(reason(store.head(&conversation(1)).await).contains("no answer"));
+    assert_eq!(store.head(&conversation(1)).await, Ok(1), "on another connection");
+}
+
+/// Forwards connections. Those that were made before `silent` stay open and carry nothing any more afterwards.
+async fn forward(listener: TcpListener, port: u16, silent: watch::Receiver<bool>) {
+    while let Ok((mut near, _)) = listener.accept().await {
+        let mut silent = silent.clone();
+        silent.mark_unchanged();
+        tokio::spawn(async move {
+            let mut far = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            tokio::select! {
+                _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                _ = silent.changed() => std::future::pending().await,
+            }
+        });
+    }
 }
 
 #[tokio::test]
