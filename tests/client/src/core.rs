@@ -106,6 +106,7 @@ impl Client {
             identity: self.profile.identity.clone(),
             conversation: self.conversation,
             after: self.cursor.seq(),
+            after_at_ms: self.log.last().map_or(0, |event| event.at_ms),
             language: self.profile.language.clone(),
             ..Default::default()
         };

@@ -68,6 +68,7 @@ fn hello_names_what_the_client_holds_and_the_rest_follows() {
     client.handle_closed(0, None, 0.0);
     let hello = welcomed(&mut client, 3, false);
     assert_eq!((hello.token.as_str(), hello.conversation, hello.after), ("a.b.c", 1, 3));
+    assert_eq!(hello.after_at_ms, 1, "the time of event 3");
     assert_eq!((hello.turn, hello.run, hello.offset), (3, 1, 4));
     client.handle_frame(0, delta(3, 4, " more"));
     assert_eq!(client.written().unwrap().text, "half more");
