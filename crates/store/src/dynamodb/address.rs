@@ -27,14 +27,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 
-/// How long to wait for a connection. DynamoDB answers within milliseconds.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
-
-/// How long one attempt may take.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_200);
-
-/// How long a request may take with all its attempts.
-pub(super) const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
+/// Which part of the time for a request one attempt may take, and which one connecting. DynamoDB answers within milliseconds.
+const ATTEMPT_PART: u32 = 2;
+const CONNECT_PART: u32 = 5;
 
 /// Where a table is: `dynamodb://TABLE?region=eu-central-1`, and `&endpoint=http://127.0.0.1:8000` for one that is not AWS's.
 ///
@@ -65,9 +60,9 @@ pub(super) async fn connect(url: &str, options: &Options) -> Result<Table, Store
         )
         .timeout_config(
             TimeoutConfig::builder()
-                .connect_timeout(CONNECT_TIMEOUT)
-                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-                .operation_timeout(OPERATION_TIMEOUT)
+                .connect_timeout(options.timeout / CONNECT_PART)
+                .operation_attempt_timeout(options.timeout / ATTEMPT_PART)
+                .operation_timeout(options.timeout)
                 .build(),
         );
     let made_up = open.then(|| Credentials::new("local", "local", None, None, "made up"));

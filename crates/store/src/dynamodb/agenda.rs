@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use conversation::Millis;
 
@@ -15,21 +16,19 @@ const OPEN_MS: Millis = 120_000;
 /// For how long after its end a slot stays on the list. Longer than any client takes it for the current one.
 const LISTED_MS: Millis = 180_000;
 
-/// For how long a mark whose log says something else is looked at again. The write that it announces may still be on its
-/// way, for [`MARK_HOLDS`](super::due::MARK_HOLDS) and one request at most.
-const DOUBT_MS: Millis = 30_000;
-
 /// How long to wait before the second look. Doubles each time.
 const FIRST_LOOK_MS: Millis = 250;
 
 /// How many marks are held. More are read when these are dealt with.
-const MAX_MARKS: usize = 200_000;
+const MAX_MARKS: usize = 100_000;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Agenda {
     marks: BTreeMap<Place, Entry>,
     sheets: HashMap<Arc<Sheet>, Reading>,
     given: u64,
+    /// For how long a mark whose log says something else is looked at again: the write that it announces may be on its way.
+    doubt_ms: Millis,
 }
 
 /// The most overdue is first; of those, the one that was read first.
@@ -59,6 +58,12 @@ struct Reading {
 }
 
 impl Agenda {
+    /// Gives a mark in doubt up after `doubt`.
+    pub(super) fn new(doubt: Duration) -> Self {
+        let doubt_ms = u64::try_from(doubt.as_millis()).unwrap_or(Millis::MAX);
+        Self { marks: BTreeMap::new(), sheets: HashMap::new(), given: 0, doubt_ms }
+    }
+
     /// These sheets, and no others, are listed for the slots up to now. With each, how it is listed.
     pub(super) fn handle_list(&mut self, list: Vec<(Sheet, Vec<u8>)>, now: Millis) {
         let mut before = std::mem::take(&mut self.sheets);
@@ -137,7 +142,7 @@ impl Agenda {
     pub(super) fn handle_doubt(&mut self, place: Place, now: Millis) {
         let Some(entry) = self.marks.get_mut(&place) else { return };
         let passed = now.saturating_sub(*entry.doubted_at.get_or_insert(now));
-        if passed >= DOUBT_MS {
+        if passed >= self.doubt_ms {
             self.handle_done(place);
         } else {
             entry.look_at = now.saturating_add(passed.max(FIRST_LOOK_MS));

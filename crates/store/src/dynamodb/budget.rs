@@ -8,7 +8,7 @@ use conversation::Millis;
 
 use super::Inner;
 use super::fault::Fault;
-use super::item::{Item, bytes, key, number, number_at, ttl};
+use super::item::{Item, bytes, bytes_at, key, number, number_at, ttl};
 use super::table::{Condition, Wrote};
 use crate::{Key, MAX_CLOCK_SKEW_MS, Reserve, StoreError};
 
@@ -111,12 +111,14 @@ impl Ask {
     fn write(&self, step: &Step) -> (String, Condition) {
         match step {
             Step::Subtract { limit } => {
-                let condition = Condition::new("r = :r AND a <= :now AND z <= :limit").with(":limit", number(limit));
+                let condition =
+                    Condition::new("r = :r AND a <= :now AND z <= :limit AND w <> :w").with(":limit", number(limit));
                 let condition = condition.with(":r", number(self.rate)).with(":amount", number(self.amount));
                 ("SET z = z - :amount, a = :now, t = :t, w = :w".to_owned(), condition.with(":now", number(self.now)))
             }
             Step::SubtractBehind => {
-                let condition = Condition::new("r = :r AND a > :now AND a <= :ahead").with(":r", number(self.rate));
+                let condition =
+                    Condition::new("r = :r AND a > :now AND a <= :ahead AND w <> :w").with(":r", number(self.rate));
                 let ahead = self.now.saturating_add(MAX_CLOCK_SKEW_MS);
                 let condition = condition.with(":now", number(self.now)).with(":ahead", number(ahead));
                 // `a` is set to what it is, so that the answer tells it.
@@ -140,8 +142,8 @@ impl Ask {
 }
 
 impl Inner {
-    /// See [`Store::reserve`](crate::Store::reserve). A reservation whose answer is lost may be made twice: less is used then
-    /// than could be, never more.
+    /// See [`Store::reserve`](crate::Store::reserve). A reservation whose answer is lost while others reserve may be made
+    /// twice: less is used then than could be, never more.
     pub(super) async fn reserve(&self, reserve: &Reserve<'_>) -> Result<u64, StoreError> {
         let wait = self.take(&Ask::new(reserve), reserve.key).await;
         wait.map_err(|fault| fault.during(format_args!("reserve from {}", reserve.key)))
@@ -151,8 +153,8 @@ impl Inner {
         let mut step = ask.first_step();
         for _ in 0..TRIES {
             let (change, condition) = ask.write(&step);
-            let condition =
-                condition.with(":t", ttl(ask.now.saturating_add(KEPT_MS))).with(":w", bytes(self.tokens.next()));
+            let token = self.tokens.next();
+            let condition = condition.with(":t", ttl(ask.now.saturating_add(KEPT_MS))).with(":w", bytes(token));
             match self.table.update(key(format!("b#{of}"), "-"), change, condition).await? {
                 Wrote::Done(new) => {
                     let (z, at) = (number_at(&new, "z"), number_at(&new, "a"));
@@ -161,7 +163,11 @@ impl Inner {
                         .map(Bucket::wait_ms)
                         .ok_or_else(|| Fault::passing("DynamoDB's answer is without the level"));
                 }
-                Wrote::Refused(there) => step = ask.next_step(Bucket::read(&there)),
+                Wrote::Refused(there) => match Bucket::read(&there) {
+                    // The answer to the first attempt was lost.
+                    Some(bucket) if bytes_at(&there, "w") == Some(&token) => return Ok(bucket.wait_ms()),
+                    bucket => step = ask.next_step(bucket),
+                },
             }
         }
         Err(Fault::passing("too many others reserve at the same moment"))

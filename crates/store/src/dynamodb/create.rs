@@ -17,6 +17,9 @@ use crate::StoreError;
 /// What the table must look like: the one definition, in the words of DynamoDB's CreateTable.
 pub const TABLE_DEFINITION: &str = include_str!("table.json");
 
+/// How long one request may take. Nobody waits for an answer to a message here.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How often it is asked whether a new table can be used, and how long to wait in between.
 const READY_TRIES: u32 = 60;
 const READY_PAUSE: Duration = Duration::from_millis(500);
@@ -70,7 +73,7 @@ struct TimeToLive {
 /// # Errors
 /// A bad URL; a server that cannot be reached or refuses.
 pub async fn create_table(url: &str) -> Result<(), StoreError> {
-    let table = address::connect(url, &Options::default()).await?;
+    let table = address::connect(url, &Options { timeout: TIMEOUT, ..Options::default() }).await?;
     create(table.client(), table.name()).await.map_err(|fault| fault.during(format_args!("make the table {table}")))
 }
 

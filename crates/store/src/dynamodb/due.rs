@@ -3,7 +3,7 @@
 //! A mark is only a hint; the log decides. Each due time that is ever set has a mark of its own, written before, so a mark whose
 //! log says another due time has nothing to do.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use conversation::ConversationId;
 use futures_util::StreamExt;
@@ -17,9 +17,6 @@ use super::log::{due_of, is_event, is_tombstone, partition, place, seq_of};
 use super::marks::{Mark, SLOTS, Sheet, after_slot, slot_of};
 use super::table::{Condition, Span, Wrote};
 use crate::{ClaimDue, MAX_LIMIT, StoreError};
-
-/// How long after a mark was asked for the write that it announces may begin.
-pub(super) const MARK_HOLDS: Duration = Duration::from_secs(5);
 
 /// How many sheets are read at once.
 const READ_AT_ONCE: usize = 8;
@@ -218,14 +215,14 @@ impl Inner {
         let again = Mark { due: claim.until, seq: mark.seq, conversation: mark.conversation.clone() };
         let begin = Instant::now();
         self.marker.mark(again.clone()).await?;
-        if begin.elapsed() > MARK_HOLDS {
+        if begin.elapsed() > self.mark_holds {
             return Err(Fault::passing("this process stood still for too long"));
         }
         let token = self.tokens.next();
         let (conversation, until) = (&mark.conversation, Some(claim.until));
         let condition = unchanged(stub);
         let wrote = self.write_stub(conversation, mark.seq, until, Some(claim.claim), token, condition).await?;
-        if begin.elapsed() > MARK_HOLDS {
+        if begin.elapsed() > self.mark_holds {
             self.marker.mark(again).await?;
         }
         Ok(match wrote {

@@ -154,11 +154,11 @@ impl Inner {
         let mark = Mark { due, seq, conversation: conversation.clone() };
         let begin = Instant::now();
         self.marker.mark(mark.clone()).await?;
-        if begin.elapsed() > super::due::MARK_HOLDS {
+        if begin.elapsed() > self.mark_holds {
             return Err(Fault::passing("this process stood still for too long"));
         }
         let appended = write.await?;
-        if appended == Appended::Stored && begin.elapsed() > super::due::MARK_HOLDS {
+        if appended == Appended::Stored && begin.elapsed() > self.mark_holds {
             self.marker.mark(mark).await?;
         }
         Ok(appended)

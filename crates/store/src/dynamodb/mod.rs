@@ -48,6 +48,8 @@ pub struct Options {
     /// How long a due time waits for others to share a write with. Longer: cheaper; shorter: an append with a due time is
     /// faster. Default: 10 ms, which lets 100 of them in a second and more share.
     pub linger: Duration,
+    /// How long one request may take with all its attempts. The same for all clients of a table. Default: 4 s.
+    pub timeout: Duration,
     /// Of how many logs it is remembered how far they reach, so that an append needs no read. Each takes some 200 bytes.
     /// Default: 50,000.
     pub known_logs: usize,
@@ -57,7 +59,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { linger: Duration::from_millis(10), known_logs: 50_000, count_capacity: false }
+        Self { linger: Duration::from_millis(10), timeout: Duration::from_secs(4), known_logs: 50_000, count_capacity: false }
     }
 }
 
@@ -65,6 +67,9 @@ impl Default for Options {
 pub struct DynamoStore {
     inner: Inner,
 }
+
+/// How much longer than its request a mark may take.
+const SLACK: Duration = Duration::from_secs(1);
 
 /// What the modules of the operations share.
 struct Inner {
@@ -74,6 +79,8 @@ struct Inner {
     seen: Seen,
     marker: Marker,
     agenda: Mutex<Agenda>,
+    /// How long after a mark was asked for the write that it announces may begin.
+    mark_holds: Duration,
 }
 
 impl DynamoStore {
@@ -91,8 +98,11 @@ impl DynamoStore {
         let tokens = Arc::new(Tokens::starting_at(rand::random()));
         let seen = Seen::default();
         let marker = Marker::start(table.clone(), tokens.clone(), seen.clone(), options.linger);
-        let (known, agenda) = (Known::new(options.known_logs), Mutex::default());
-        Ok(Self { inner: Inner { table, tokens, known, seen, marker, agenda } })
+        let known = Known::new(options.known_logs);
+        let mark_holds = options.timeout + options.linger + SLACK;
+        // The write that a mark announces may begin at the end of that, and take as long as any request.
+        let agenda = Mutex::new(Agenda::new((mark_holds + options.timeout) * 3));
+        Ok(Self { inner: Inner { table, tokens, known, seen, marker, agenda, mark_holds } })
     }
 
     /// What it has consumed so far, if [`Options::count_capacity`] is set; otherwise nothing. A conditional write that was

@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::types::{
     ConsumedCapacity, PutRequest, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure, Select,
     WriteRequest,
 };
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::capacity::{Consumed, Meter};
 use super::fault::Fault;
@@ -26,12 +27,17 @@ const BATCH_TRIES: u32 = 8;
 /// How long to wait before that. Doubles each time.
 const BATCH_PAUSE: Duration = Duration::from_millis(20);
 
+/// How many requests may be on their way at once; others wait. Each has a connection of its own. At 5 ms a request these are
+/// 50,000 in a second, more than DynamoDB gives a table by default.
+const MAX_REQUESTS: usize = 256;
+
 /// One table, and who may use it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     client: Client,
     name: Arc<str>,
     meter: Option<Arc<Meter>>,
+    requests: Arc<Semaphore>,
 }
 
 /// What became of a conditional write.
@@ -112,7 +118,7 @@ pub(super) struct Page {
 
 impl Table {
     pub(super) fn new(client: Client, name: &str, meter: Option<Arc<Meter>>) -> Self {
-        Self { client, name: name.into(), meter }
+        Self { client, name: name.into(), meter, requests: Arc::new(Semaphore::new(MAX_REQUESTS)) }
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -124,6 +130,7 @@ impl Table {
     }
 
     pub(super) async fn put(&self, item: Item, condition: Option<Condition>) -> Result<Wrote, Fault> {
+        let _turn = self.turn().await?;
         let (expression, values) = split(condition);
         let answer = (self.client.put_item().table_name(&*self.name).set_item(Some(item)))
             .set_condition_expression(expression)
@@ -147,6 +154,7 @@ impl Table {
 
     /// Changes an item, or makes it, and returns what `change` set.
     pub(super) async fn update(&self, key: Item, change: String, condition: Condition) -> Result<Wrote, Fault> {
+        let _turn = self.turn().await?;
         let (expression, values) = split(Some(condition));
         let answer = (self.client.update_item().table_name(&*self.name).set_key(Some(key)))
             .update_expression(change)
@@ -172,6 +180,7 @@ impl Table {
 
     /// Removes an item if `condition` holds; it is no error if it does not.
     pub(super) async fn delete(&self, key: Item, condition: Condition) -> Result<(), Fault> {
+        let _turn = self.turn().await?;
         let (expression, values) = split(Some(condition));
         let answer = (self.client.delete_item().table_name(&*self.name).set_key(Some(key)))
             .set_condition_expression(expression)
@@ -188,6 +197,7 @@ impl Table {
     }
 
     pub(super) async fn get(&self, key: Item) -> Result<Option<Item>, Fault> {
+        let _turn = self.turn().await?;
         let answer = (self.client.get_item().table_name(&*self.name).set_key(Some(key)))
             .consistent_read(true)
             .set_return_consumed_capacity(self.count());
@@ -197,6 +207,7 @@ impl Table {
     }
 
     pub(super) async fn query(&self, span: Span) -> Result<Page, Fault> {
+        let _turn = self.turn().await?;
         let (expression, values) = split(Some(span.keys));
         // A limit that does not fit is none.
         let limit = i32::try_from(span.limit).ok();
@@ -228,9 +239,11 @@ impl Table {
         }
         let mut pause = BATCH_PAUSE;
         for _ in 0..BATCH_TRIES {
+            let turn = self.turn().await?;
             let answer = (self.client.batch_write_item().request_items(&*self.name, left))
                 .set_return_consumed_capacity(self.count());
             let done = Box::pin(answer.send()).await.map_err(|error| Fault::of(&error, &self.name))?;
+            drop(turn);
             done.consumed_capacity().iter().for_each(|consumed| self.wrote(Some(consumed)));
             left = done.unprocessed_items.and_then(|mut items| items.remove(&*self.name)).unwrap_or_default();
             if left.is_empty() {
@@ -244,6 +257,11 @@ impl Table {
 
     pub(super) fn consumed(&self) -> Consumed {
         self.meter.as_ref().map(|meter| meter.total()).unwrap_or_default()
+    }
+
+    /// The right to one request, until it is dropped.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        self.requests.acquire().await.map_err(|_| Fault::passing("the store is closed"))
     }
 
     fn count(&self) -> Option<ReturnConsumedCapacity> {

@@ -7,7 +7,7 @@ use conversation::{AnswerEnd, Body, Event};
 use store::dynamodb::{Consumed, DynamoStore, Options};
 use store::{Appended, Index, Key, Listing, Put, Store};
 
-use super::server::Server;
+use super::server::{Server, options};
 use super::{T0, append, claim, conversation, message};
 
 /// What `work` consumed.
@@ -58,7 +58,7 @@ async fn a_turn_is_two_writes_and_its_mark() {
 #[tokio::test]
 async fn a_hundred_turns_at_once_share_their_marks() {
     let server = Server::start().await;
-    let patient = Options { count_capacity: true, linger: Duration::from_millis(500), ..Options::default() };
+    let patient = Options { linger: Duration::from_millis(500), ..options() };
     let store = DynamoStore::connect(&server.url(), patient).await.unwrap();
     let questions = (1..=100).map(|ordinal| {
         let store = &store;

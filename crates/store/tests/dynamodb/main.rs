@@ -7,6 +7,7 @@ mod conformance;
 mod cost;
 mod due;
 mod network;
+mod policy;
 mod proxy;
 mod server;
 mod traces;

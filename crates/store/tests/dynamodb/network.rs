@@ -8,7 +8,7 @@ use store::{Appended, Delete, Deleted, Fence, Key, Put, PutOutcome, Reserve, Set
 use tokio::net::TcpListener;
 
 use super::proxy::{Fate, Proxy};
-use super::server::{Server, client, url};
+use super::server::{Server, client, options, url};
 use super::{T0, append, claim, conversation, message, store_event};
 
 async fn behind_a_proxy() -> (Server, Proxy, DynamoStore) {
@@ -108,7 +108,7 @@ async fn a_server_that_is_not_there_is_an_error_until_it_is() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let store = DynamoStore::connect(&url(address), Options::default()).await.unwrap();
+    let store = DynamoStore::connect(&url(address), options()).await.unwrap();
     let error = store.ready().await.unwrap_err();
     assert!(error.to_string().contains("cannot be reached"), "{error}");
     let _server = Server::without_table(TcpListener::bind(address).await.unwrap());
@@ -138,4 +138,17 @@ async fn a_bad_url_is_an_error_at_once() {
     let error = DynamoStore::connect("dynamodb://id:s3cret@t", Options::default()).await.unwrap_err();
     assert!(matches!(error, StoreError::Invalid { .. }), "{error:?}");
     assert!(!error.to_string().contains("s3cret"), "{error}");
+}
+
+#[tokio::test]
+async fn a_reservation_whose_answer_was_lost_is_made_once() {
+    let (_server, proxy, store) = behind_a_proxy().await;
+    let key = Key::new("*", "budget", &["model"]).unwrap();
+    let per_minute = NonZeroU64::new(60).unwrap();
+    let reserve = |amount| Reserve { key: &key, amount, per_minute, burst: 10, remaining: None, now: T0 };
+    assert_eq!(store.reserve(reserve(10)).await, Ok(0));
+    proxy.plan("UpdateItem", [Fate::LoseAnswer]);
+    assert_eq!(store.reserve(reserve(1)).await, Ok(1_000));
+    assert!(proxy.all_met());
+    assert_eq!(store.reserve(reserve(1)).await, Ok(2_000));
 }

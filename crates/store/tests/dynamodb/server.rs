@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use dynoxide::Database;
 use dynoxide::actions::delete_item::DeleteItemRequest;
@@ -70,7 +71,11 @@ pub(crate) fn url(address: SocketAddr) -> String {
     format!("dynamodb://{TABLE}?endpoint=http://{address}")
 }
 
-/// A client that counts what it consumes.
+/// Counts what is consumed, and waits as long as a machine with too much to do needs.
+pub(crate) fn options() -> Options {
+    Options { count_capacity: true, timeout: Duration::from_secs(60), ..Options::default() }
+}
+
 pub(crate) async fn client(url: &str) -> DynamoStore {
-    DynamoStore::connect(url, Options { count_capacity: true, ..Options::default() }).await.unwrap()
+    DynamoStore::connect(url, options()).await.unwrap()
 }
