@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use conversation::Refusal as Refused;
 use conversation::{Audience, Command, ConversationId, Live, MessageId, Millis, Piece, Position, Reply, Seq};
 use protocol::codes::{self, CloseCode, MAX_BAD_FRAMES};
 use protocol::v1::{self, ErrorCode, client_frame};
@@ -154,6 +155,10 @@ impl Connection {
 
     /// Sends everything that this connection has not got; and goodbye, when the node drains and nothing is left to do.
     async fn deliver(&mut self) -> Result<(), Closing> {
+        if self.held.is_forgotten() {
+            // Whoever comes back is in the next conversation. The token would only lead to what is gone.
+            return Err(Closing::With(CloseCode::TokenRefused));
+        }
         let mut fed = 0;
         while let Some(piece) = self.held.next_piece(&mut self.position, Audience::Visitor) {
             fed += match piece {
@@ -164,10 +169,6 @@ impl Connection {
         }
         if fed > 0 {
             self.socket.flush().await?;
-        }
-        if self.held.is_forgotten() {
-            // Whoever comes back is in the next conversation. The token would only lead to what is gone.
-            return Err(Closing::With(CloseCode::TokenRefused));
         }
         if self.node.drain.is_draining() && self.may_leave() {
             return Err(self.go_away().await);
@@ -184,8 +185,9 @@ impl Connection {
 
     async fn reset(&mut self, head: Seq) -> Result<usize, Closing> {
         if head == 0 {
-            // The whole log is gone, perhaps because it was forgotten: coming back leads to where the visitor is now.
-            return Err(Closing::With(CloseCode::Unavailable));
+            // The whole log is gone: coming back leads to where the visitor is now.
+            let code = if self.held.is_forgotten() { CloseCode::TokenRefused } else { CloseCode::Unavailable };
+            return Err(Closing::With(code));
         }
         let conversation = self.held.id().ordinal();
         self.socket.send(v1::Opened { conversation, head, reset: true }).await?;
@@ -305,11 +307,26 @@ impl Connection {
         match due {
             Due::Promised { id, reply: Some(Reply::Acked(seq)) } => Ok(self.socket.send(v1::Ack { id, seq }).await?),
             Due::Promised { id, reply: Some(Reply::Refused(refusal, wait)) } => {
-                self.refuse(refusal.into(), id, wait).await
+                self.refuse(refusal.into(), id, wait).await?;
+                if refusal == Refused::Unavailable { self.leave_if_forgotten().await } else { Ok(()) }
             }
             // The conversation was dropped with the command in it, which happens only when the node ends.
             Due::Promised { reply: None, .. } => Err(Closing::With(CloseCode::Unavailable)),
             Due::Refused(error) => Ok(self.socket.send(error).await?),
+        }
+    }
+
+    /// In a conversation that was forgotten before anything of it was heard here nothing can be said for a while: the visitor
+    /// is in another one by now, and coming back leads there.
+    async fn leave_if_forgotten(&mut self) -> Result<(), Closing> {
+        if self.held.look(|live| live.state().head()) > 0 {
+            return Ok(());
+        }
+        let (site, visitor) = (self.held.id().site(), self.held.id().visitor());
+        match visitors::current(&*self.node.store, site, visitor, clock::now()).await {
+            Ok(current) if current != *self.held.id() => Err(Closing::With(CloseCode::Unavailable)),
+            // The store fails, and the visitor has been told so.
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 
@@ -358,7 +375,8 @@ impl Connection {
 
     /// Whether a draining node may send this connection away: nothing of it is under way here.
     fn may_leave(&self) -> bool {
-        self.pending.is_empty() && (self.held.is_idle() || self.node.drain.is_over())
+        // When the time is over, the store may never answer: the client sends again what was not acknowledged.
+        self.node.drain.is_over() || (self.pending.is_empty() && self.held.is_idle())
     }
 
     async fn go_away(&mut self) -> Closing {

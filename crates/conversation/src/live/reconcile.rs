@@ -150,7 +150,7 @@ impl Live {
     /// After loading, or when a runner has fallen silent: an open turn may be running elsewhere. Nodes wait for different
     /// times, so that hardly ever two of them take it up at once.
     pub(super) fn ask_for_runner(&mut self, now: Millis) {
-        if self.is_owed() && self.may_act_at.is_none() && self.turn.is_none() {
+        if self.is_owed() && self.may_act_at.is_none() && self.turn.is_none() && self.runner().is_none() {
             let apart = Millis::from(self.policy.run_salt) % (self.policy.patience / 2).max(1);
             self.may_act_at = Some(now + self.policy.patience + apart);
             self.outputs.push_back(Output::Publish(Notice::AskTurn));
