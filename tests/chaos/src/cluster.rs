@@ -36,6 +36,9 @@ pub(crate) struct Cluster {
     bus_links: Vec<Proxy>,
     functions: Functions,
     pub(crate) backing: Backing,
+    /// Held by whoever breaks the store, or the bus, until it works again: what starts must not be killed by somebody else.
+    pub(crate) store_in_trouble: Mutex<()>,
+    pub(crate) bus_in_trouble: Mutex<()>,
     /// Configuration, and the data of the embedded store.
     _folder: TempDir,
 }
@@ -60,6 +63,8 @@ impl Cluster {
             bus_links: proxies(backing.bus_address(), options.nodes).await?,
             functions,
             backing,
+            store_in_trouble: Mutex::default(),
+            bus_in_trouble: Mutex::default(),
             _folder: folder,
         };
         for (number, address) in addresses.into_iter().enumerate() {

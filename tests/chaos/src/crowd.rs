@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use client::Random;
@@ -35,6 +35,8 @@ pub(crate) struct Crowd {
 /// The crowd at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Glance {
+    /// Unix time, seconds.
+    pub(crate) at_s: u64,
     pub(crate) tabs: usize,
     pub(crate) connected_tabs: usize,
     /// Visitors who wait for an answer.
@@ -88,6 +90,7 @@ impl Crowd {
             let tabs = || self.visitors.iter().flatten().map(|tab| tab.progress.borrow());
             let turns = self.visitors.iter().filter_map(|tabs| tabs.first());
             seen.push(Glance {
+                at_s: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
                 connected_tabs: tabs().filter(|progress| progress.is_open).count(),
                 tabs: tabs().count(),
                 turns_under_way: turns.filter(|tab| tab.progress.borrow().open_turn > 0).count(),

@@ -117,6 +117,7 @@ async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let cluster = Arc::new(Cluster::start(options, &logs, &mut random).await?);
     let scope = cluster.scope(options);
     let plan = schedule::plan(&scope, &mut random.fork());
+    report::write_lines(&logs.join("plan"), &plan)?;
     println!("{} visitors, {} nodes, {} faults in {} s", options.visitors, options.nodes, plan.len(), options.seconds);
 
     let tally = Arc::new(Tally::default());
@@ -126,6 +127,7 @@ async fn run(options: &Options) -> anyhow::Result<ExitCode> {
         () = storm::run(&cluster, plan, &mut random, &tally) => {}
         () = crowd.watch(&mut seen) => {}
     }
+    report::write_lines(&logs.join("crowd"), &seen)?;
     println!("{}", report::glances(&seen));
     let (histories, wrong) = come_to_rest(&cluster, crowd, &tally).await?;
     stop(cluster).await?;
@@ -180,8 +182,10 @@ fn logs(seed: u64) -> anyhow::Result<PathBuf> {
 
 fn count_logs(logs: &Path, tally: &Tally) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(logs)? {
-        let log = std::fs::read(entry?.path())?;
-        report::count_log(&String::from_utf8_lossy(&log), tally);
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            report::count_log(&String::from_utf8_lossy(&std::fs::read(path)?), tally);
+        }
     }
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! What is printed at the end, and whether enough happened for it to mean anything.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
 
+use anyhow::Context;
 use protocol::codes::CloseCode;
 use protocol::v1::{AnswerEnd, event};
 
@@ -57,6 +60,12 @@ fn count_event(body: Option<&event::Body>, tally: &Tally) {
         _ => return,
     };
     tally.add(name, 1);
+}
+
+/// Writes what a person who looks for a cause wants to read beside the logs.
+pub(crate) fn write_lines(path: &Path, lines: &[impl fmt::Debug]) -> anyhow::Result<()> {
+    let text: String = lines.iter().map(|line| format!("{line:?}\n")).collect();
+    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// What was going on while things were broken, for people to read.
@@ -124,7 +133,7 @@ pub(crate) fn too_little(tally: &Tally, scope: &Scope) -> Vec<String> {
         ("stopped answers", tally.count("turns stopped"), crowd(10)),
         ("answers broken off", tally.count("turns broken off"), crowd(10)),
         ("conversations closed", tally.count("conversations closed"), crowd(10)),
-        ("handovers", tally.count("handovers"), crowd(5)),
+        ("handovers", tally.count("handovers"), crowd(3)),
         ("networks to visitors in trouble", troubles(tally, "visitors"), scaled(4)),
     ];
     if scope.store_servers > 0 {

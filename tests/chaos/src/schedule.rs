@@ -86,7 +86,7 @@ pub(crate) fn plan(scope: &Scope, random: &mut Random) -> Vec<Step> {
     lane((500, 2_500), &[kill_node, pause_node, cut_node, drain_node]);
     lane((2_500, 6_000), &[visitors_refused, visitors_stalled, visitors_delayed]);
     if scope.store_servers > 0 {
-        lane((2_000, 5_000), &[restart_store, pause_store]);
+        lane((4_000, 9_000), &[restart_store, pause_store]);
     }
     if scope.store_links {
         lane((1_500, 4_000), &[store_refuses, store_stalls, store_delays]);

@@ -147,7 +147,7 @@ impl Life {
             0..4 => Order::StopAnswer(id),
             4 => Order::Break,
             5 => Order::Reconnect,
-            6 if self.asks_for_person && said > 4 => Order::Command(id, Command::AskPerson),
+            6 | 11 if self.asks_for_person && said > 3 => Order::Command(id, Command::AskPerson),
             7..10 if self.closes && said > 2 => Order::Command(id, Command::Close),
             10 if self.closes => Order::Command(id, Command::Rate(1 + self.random.below(5) as u32, String::new())),
             _ => self.say(id, said + 1),
