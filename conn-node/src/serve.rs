@@ -233,3 +233,6 @@ impl Bound {
         tracing::info!("drained");
     }
 }
+
+#[cfg(test)]
+mod tests;
