@@ -71,7 +71,7 @@ fn allow_origin(node: &Node, site: &str, request: &HeaderMap, headers: &mut Head
     allowed.is_some()
 }
 
-async fn erase_for(node: &Node, site: &str, visitor: &str, request: &HeaderMap) -> Result<(), Refusal> {
+async fn erase_for(node: &Arc<Node>, site: &str, visitor: &str, request: &HeaderMap) -> Result<(), Refusal> {
     let known = node.sites.get(site).zip(node.config.sites.get(site));
     let Some((known, config)) = known else {
         return Err(Refusal::new(ErrorCode::SiteUnknown, "no site has this key"));

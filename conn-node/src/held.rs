@@ -349,6 +349,9 @@ impl Held {
 
     async fn store(&self, node: &Node, planned: &Planned) -> Result<Appended, StoreError> {
         let Planned { event, due, fence, previous_at } = planned;
+        if self.is_forgotten() {
+            return Ok(Appended::Conflict); // What was under way must not begin it anew.
+        }
         if event.seq == 1 {
             // First of all, so that no log is ever without the mark by which it will be found and forgotten.
             life::enlist(node, &self.id).await?;
@@ -364,7 +367,7 @@ impl Held {
             Ok(events) => {
                 let more = !events.is_empty();
                 self.handle(&node, |live, now| live.handle_read(now, events, more));
-                if self.look(Live::epoch) != epoch {
+                if self.look(Live::epoch) != epoch && !self.is_forgotten() {
                     node.metrics.resets.inc();
                     tracing::error!(conversation = %self.id, "the store lost events that it had acknowledged: clients are reset");
                 }

@@ -203,7 +203,7 @@ async fn close(node: &Arc<Node>, held: &Arc<Held>, before: Millis) {
 ///
 /// # Errors
 /// The store fails. What was forgotten by then stays forgotten; ask again for the rest.
-pub(crate) async fn erase(node: &Node, site: &str, visitor: &str) -> Result<u32, LifeError> {
+pub(crate) async fn erase(node: &Arc<Node>, site: &str, visitor: &str) -> Result<u32, LifeError> {
     let now = clock::now();
     // First, so that whoever comes back meanwhile begins another one.
     let newest = visitors::leave_all(&*node.store, site, visitor, now).await?;
@@ -216,11 +216,11 @@ pub(crate) async fn erase(node: &Node, site: &str, visitor: &str) -> Result<u32,
 }
 
 /// Forgets one conversation: its log, its listing, and what nodes hold of it.
-async fn forget(node: &Node, id: &ConversationId) -> Result<(), LifeError> {
+async fn forget(node: &Arc<Node>, id: &ConversationId) -> Result<(), LifeError> {
     let now = clock::now();
     node.store.forget(id, now).await?;
     if let Some(held) = node.conversations.held(id) {
-        held.forget();
+        let_go(node, &held);
         hear::publish(node, &held, &Notice::Forgotten);
     } else {
         node.publish_forgotten(id);
@@ -232,9 +232,17 @@ async fn forget(node: &Node, id: &ConversationId) -> Result<(), LifeError> {
 }
 
 /// Another node has forgotten it.
-pub(crate) fn heard_forgotten(node: &Node, held: &Held) {
+pub(crate) fn heard_forgotten(node: &Arc<Node>, held: &Arc<Held>) {
     tracing::debug!(conversation = %held.id(), node = node.config.node.name, "forgotten by another node");
+    let_go(node, held);
+}
+
+/// Its log is gone: whoever is connected leaves, and reading that there is nothing ends what runs for it.
+fn let_go(node: &Arc<Node>, held: &Arc<Held>) {
     held.forget();
+    if held.rested().is_none() {
+        held.handle(node, Live::handle_refresh);
+    }
 }
 
 async fn place(

@@ -22,6 +22,12 @@ pub fn identity(subject: &str, secret: &str) -> String {
     sign(&Header::new(Algorithm::HS256), &claims, secret)
 }
 
+/// A token with which a site's back end has visitors erased.
+pub fn eraser(secret: &str) -> String {
+    let claims = json!({"sub": "back end", "scope": "erase", "exp": now_seconds() + 600});
+    sign(&Header::new(Algorithm::HS256), &claims, secret)
+}
+
 /// A visitor's token, signed with `secret`, that began and ends at these Unix seconds.
 pub fn token(site: &str, visitor: &str, begins: u64, ends: u64, secret: &str) -> String {
     let claims = json!({"iss": "frontdesk", "site": site, "sub": visitor, "iat": begins, "exp": ends});

@@ -9,8 +9,10 @@
     reason = "support code of tests: whatever is wrong must fail the test"
 )]
 
+mod bent;
 mod disk;
 mod functions;
+mod http;
 mod jwt;
 mod log;
 mod lossy;
@@ -22,10 +24,14 @@ mod wire;
 
 use std::time::Duration;
 
+pub use bent::Bent;
 pub use disk::Disk;
 pub use functions::{Answering, Call, Calls, Functions};
-pub use jwt::{SHOP_SECRET, TOKEN_SECRET, identity, now_seconds, token, unsigned};
-pub use log::{append, assert_whole, conversation_of, events, small_talk};
+pub use http::{Response, request};
+pub use jwt::{SHOP_SECRET, TOKEN_SECRET, eraser, identity, now_seconds, token, unsigned};
+pub use log::{
+    LONG_AGO, append, append_at, append_due, assert_whole, conversation_of, enlist, events, listed_at, small_talk,
+};
 pub use lossy::LossyBus;
 pub use node::{Setup, TestNode};
 pub use raw::RawSocket;

@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 
-use conversation::{AnswerEnd, Body, ConversationId, Event, MessageId, State};
-use store::{Append, Appended, Fence, Store};
+use conversation::{AnswerEnd, Body, ConversationId, Event, MessageId, Millis, State};
+use store::{Append, Appended, Fence, Index, Key, List, Listing, Put, PutOutcome, Store};
+
+/// When the logs of long ago were written, Unix milliseconds.
+pub const LONG_AGO: Millis = 1_700_000_000_000;
 
 /// The conversation with this number of a visitor of `shop`.
 pub fn conversation_of(visitor: &str, ordinal: u32) -> ConversationId {
@@ -25,16 +28,43 @@ pub async fn events(store: &dyn Store, id: &ConversationId) -> Vec<Event> {
 
 /// Appends to a log what belongs there, as a node of long ago did.
 pub async fn append(store: &dyn Store, id: &ConversationId, bodies: impl IntoIterator<Item = Body>) {
-    let mut seq = store.head(id).await.unwrap();
+    append_at(store, id, LONG_AGO, bodies).await;
+}
+
+/// As [`append`], at a time of the test's choosing.
+pub async fn append_at(store: &dyn Store, id: &ConversationId, at: Millis, bodies: impl IntoIterator<Item = Body>) {
     for body in bodies {
-        seq += 1;
-        let event = Event { seq, at: 1_700_000_000_000, body };
-        let appended = store
-            .append_at(Append { conversation: id, event: &event, due: None, fence: Fence::Open, previous_at: 0 })
-            .await
-            .unwrap();
-        assert_eq!(appended, Appended::Stored);
+        append_due(store, id, at, body, None).await;
     }
+}
+
+/// Appends one event that asks for something at the time `due`.
+pub async fn append_due(store: &dyn Store, id: &ConversationId, at: Millis, body: Body, due: Option<Millis>) {
+    let newest = events(store, id).await.pop();
+    let (seq, previous_at) = newest.map_or((1, 0), |newest| (newest.seq + 1, newest.at));
+    let event = Event { seq, at, body };
+    let append = Append { conversation: id, event: &event, due, fence: Fence::Open, previous_at };
+    assert_eq!(store.append_at(append).await.unwrap(), Appended::Stored);
+}
+
+/// Lists a conversation of a site's, as its node did when its log began: somebody has to look at it at `at`.
+pub async fn enlist(store: &dyn Store, id: &ConversationId, at: Millis) {
+    let (key, index) = (life_key(id), Index::new(id.site(), "life").unwrap());
+    let listing = Some(Listing { index: &index, position: at });
+    let put = Put { key: &key, expected: None, value: "".into(), expires_at: None, listing, now: at };
+    assert!(matches!(store.put(put).await.unwrap(), PutOutcome::Stored(_)));
+}
+
+/// When somebody has to look at a conversation next; `None`: it is not listed.
+pub async fn listed_at(store: &dyn Store, id: &ConversationId) -> Option<Millis> {
+    let (key, index) = (life_key(id), Index::new(id.site(), "life").unwrap());
+    let list = List { index: &index, from: 0, to: u64::MAX, after: None, limit: 1_000, now: LONG_AGO };
+    let listed = store.list(list).await.unwrap();
+    listed.into_iter().find(|listed| listed.key == key).map(|listed| listed.position)
+}
+
+fn life_key(id: &ConversationId) -> Key {
+    Key::new(id.site(), "life", &[id.visitor(), &id.ordinal().to_string()]).unwrap()
 }
 
 /// So many questions, each with its answer.

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::functions::Functions;
+use crate::http::request;
 use crate::jwt::{SHOP_SECRET, TOKEN_SECRET};
 use crate::soon;
 
@@ -31,7 +32,8 @@ pub struct Setup {
     pub functions: Functions,
 }
 
-/// Sites: `shop` (English and Chinese), `other`, `strict` (signed identities only), `browsers` (an origin is needed).
+/// Sites: `shop` (English and Chinese), `other`, `strict` (signed identities only), `browsers` (an origin is needed), `keeper`
+/// (forgets nothing).
 /// Rates are beyond what tests do; a test of a rate sets it.
 fn configuration() -> String {
     let identity = format!("keys = [{{ algorithm = \"HS256\", secret = \"{SHOP_SECRET}\" }}]");
@@ -65,6 +67,10 @@ fn configuration() -> String {
         [sites.strict.identity]
         required = true
         {identity}
+        [sites.keeper]
+        name = "Keeper"
+        origins = ["https://keeper.example"]
+        life.keep_days = 0
         [sites.browsers]
         name = "Browsers only"
         origins = ["https://browsers.example"]
@@ -109,6 +115,12 @@ impl Setup {
     /// The configuration.
     pub fn config(&self) -> Config {
         Config::parse(&configuration(), self.overrides.clone()).unwrap()
+    }
+
+    /// Starts a node with functions of its own, which tell who calls.
+    pub async fn start_with_functions(mut self) -> (TestNode, Functions) {
+        self.functions = Functions::new();
+        (self.start().await, self.functions)
     }
 
     /// Starts the node.
@@ -185,6 +197,27 @@ impl TestNode {
             }
         };
         soon(&format!("{words:?} at {value}"), reached).await;
+    }
+
+    /// What it says when it is asked whether to send it visitors: the status, and why.
+    pub async fn readiness(&self) -> (u16, String) {
+        let response = request(self.address, "GET", "/readyz", &[]).await;
+        (response.status, response.body)
+    }
+
+    /// Asks until it says so.
+    pub async fn until_readiness(&self, status: u16, reason: &str) {
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        let said = async {
+            loop {
+                let (said, why) = self.readiness().await;
+                if said == status && why.contains(reason) {
+                    break;
+                }
+                looks.tick().await;
+            }
+        };
+        soon(&format!("{status} {reason} of /readyz"), said).await;
     }
 
     /// Tells it to stop; [`TestNode::stopped`] waits for the end.

@@ -21,6 +21,37 @@ pub enum Operation {
     Get,
     /// `put`.
     Put,
+    /// `head`.
+    Head,
+    /// `set_due`.
+    SetDue,
+    /// `claim_due`.
+    ClaimDue,
+    /// `forget`.
+    Forget,
+    /// `delete`.
+    Delete,
+    /// `list`.
+    List,
+    /// `ready`.
+    Ready,
+}
+
+impl Operation {
+    /// All that can be made to fail: a store that cannot be reached.
+    pub const ALL: [Self; 11] = [
+        Self::Append,
+        Self::Read,
+        Self::Get,
+        Self::Put,
+        Self::Head,
+        Self::SetDue,
+        Self::ClaimDue,
+        Self::Forget,
+        Self::Delete,
+        Self::List,
+        Self::Ready,
+    ];
 }
 
 /// How an operation fails.
@@ -56,6 +87,11 @@ impl Shaky {
         self.faults.lock().unwrap().insert(operation, fault);
     }
 
+    /// From now on every operation fails in this way.
+    pub fn set_all(&self, fault: &Fault) {
+        Operation::ALL.into_iter().for_each(|operation| self.set(operation, fault.clone()));
+    }
+
     /// All works again.
     pub fn mend(&self) {
         self.faults.lock().unwrap().clear();
@@ -68,6 +104,11 @@ impl Shaky {
             while heard.recv().await.unwrap() != operation {}
         };
         crate::soon("an operation of the store", wanted).await;
+    }
+
+    /// The next operation with a fault that is asked for.
+    pub async fn next_asked_for(&self) -> Operation {
+        crate::soon("an operation of the store", async { self.heard.lock().await.recv().await.unwrap() }).await
     }
 
     async fn run<T>(
@@ -106,11 +147,11 @@ impl Store for Shaky {
     }
 
     fn set_due<'a>(&'a self, due: SetDue<'a>) -> Answer<'a, Appended> {
-        self.store.set_due(due)
+        Box::pin(self.run(Operation::SetDue, self.store.set_due(due)))
     }
 
     fn head<'a>(&'a self, conversation: &'a ConversationId) -> Answer<'a, Seq> {
-        self.store.head(conversation)
+        Box::pin(self.run(Operation::Head, self.store.head(conversation)))
     }
 
     fn read<'a>(&'a self, conversation: &'a ConversationId, after: Seq, limit: usize) -> Answer<'a, Vec<Event>> {
@@ -118,11 +159,11 @@ impl Store for Shaky {
     }
 
     fn claim_due(&self, claim: ClaimDue) -> Answer<'_, Vec<ConversationId>> {
-        self.store.claim_due(claim)
+        Box::pin(self.run(Operation::ClaimDue, self.store.claim_due(claim)))
     }
 
     fn forget<'a>(&'a self, conversation: &'a ConversationId, now: Millis) -> Answer<'a, ()> {
-        self.store.forget(conversation, now)
+        Box::pin(self.run(Operation::Forget, self.store.forget(conversation, now)))
     }
 
     fn get<'a>(&'a self, key: &'a Key, now: Millis) -> Answer<'a, Option<Record>> {
@@ -134,11 +175,11 @@ impl Store for Shaky {
     }
 
     fn delete<'a>(&'a self, delete: Delete<'a>) -> Answer<'a, Deleted> {
-        self.store.delete(delete)
+        Box::pin(self.run(Operation::Delete, self.store.delete(delete)))
     }
 
     fn list<'a>(&'a self, list: List<'a>) -> Answer<'a, Vec<Listed>> {
-        self.store.list(list)
+        Box::pin(self.run(Operation::List, self.store.list(list)))
     }
 
     fn reserve<'a>(&'a self, reserve: Reserve<'a>) -> Answer<'a, u64> {
@@ -146,6 +187,6 @@ impl Store for Shaky {
     }
 
     fn ready(&self) -> Answer<'_, ()> {
-        self.store.ready()
+        Box::pin(self.run(Operation::Ready, self.store.ready()))
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use protocol::Subprotocol;
 use protocol::v1::{self, AnswerEnd, ErrorCode, event, server_frame};
 use scenarios::{
-    Handshake, Incoming, RawSocket, Setup, Tab, TestNode, Wire, assert_whole, conversation_of, frames, hello, soon,
+    Fault, Handshake, Incoming, Operation, RawSocket, Setup, Shaky, Tab, TestNode, Wire, assert_whole, conversation_of,
+    frames, hello, soon,
 };
 use store::embedded::{EmbeddedStore, Options};
 
@@ -70,6 +71,40 @@ async fn a_drain_ends_though_clients_say_nothing_and_read_nothing() {
     assert_eq!(silent.close_code().await, Some(4000));
     assert!(matches!(deaf.next().await, Some(server_frame::Kind::GoAway(_))));
     assert_eq!(deaf.close_code().await, Some(4000));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_one_who_never_said_hello() {
+    // Longer than a test waits.
+    let node = Setup::new().with("node.drain_seconds", 90).with("limits.hello_timeout_ms", 60_000).start().await;
+    let mut silent = RawSocket::open(node.address()).await;
+
+    node.stopped().await;
+
+    assert_eq!(silent.close_code().await, Some(4000));
+}
+
+#[tokio::test]
+async fn a_drain_ends_though_the_store_hangs() {
+    let store = Shaky::new(Arc::new(EmbeddedStore::memory(Options::default()).unwrap()));
+    // Each operation may take longer than a test waits.
+    let setup = Setup::on(store.clone()).with("store.timeout_ms", 60_000).with("node.drain_seconds", 1);
+    let node = setup.start().await;
+    let mut tab = Tab::open(&node).await;
+    tab.say("hello").await;
+    let answering = setup.functions.ai().await.accept();
+    let (mut waits, _) = Wire::welcomed(node.address(), hello()).await;
+    store.set_all(&Fault::Hangs);
+    waits.send(frames::send(1, "hello")).await;
+    store.asked_for(Operation::Put).await;
+
+    node.stopped().await;
+
+    assert_eq!((tab.closed().await, waits.closed().await), (Some(4000), Some(4000)));
+    answering.given_up().await;
+    // Its own due time stands: another node finds it then.
+    store.mend();
+    assert_eq!(assert_whole(&*setup.store, &conversation_of(tab.visitor(), 1)).await.len(), 1);
 }
 
 #[tokio::test]

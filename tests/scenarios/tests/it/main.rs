@@ -4,11 +4,16 @@
 
 mod admission;
 mod drain;
+mod erase;
 mod folder;
 mod frames;
 mod functions;
+mod health;
 mod http;
+mod leases;
+mod life;
 mod limits;
+mod lost;
 mod nodes;
 mod resume;
 mod secrets;
