@@ -108,9 +108,11 @@ impl Servers {
                         asking = true;
                         to = address;
                     }
+                    // Some of its keys have moved, some have not. It ends with the move, or with the caller's patience.
                     Some(Redirect::Wait) => {
-                        redirects -= 1;
                         tokio::time::sleep(MOVING_PAUSE).await;
+                        to = self.primary_of(slot).await?;
+                        redirects = 0;
                     }
                     None => return Err(Trouble::Refused(refusal)),
                 },

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use servers::{RedisOptions, RedisServer};
 use store::{Appended, Claim, ClaimDue, Delete, Fence, Index, Key, List, Put, Reserve, SetDue, Store, StoreError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -91,6 +92,29 @@ async fn a_connection_whose_other_end_is_gone_without_a_word_is_made_again() {
     silence.send(true).unwrap();
     assert!(reason(store.head(&conversation(1)).await).contains("no answer"));
     assert_eq!(store.head(&conversation(1)).await, Ok(1), "on another connection");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_it_rested_costs_no_error() {
+    let Some(server) = start(RedisOptions::default()) else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let store = connect(&format!("redis://{}", listener.local_addr().unwrap())).await;
+    let head = tokio::spawn(async move { (store.head(&conversation(1)).await, store) });
+    let (mut near, _) = listener.accept().await.unwrap();
+    let mut far = TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
+    let store = tokio::select! {
+        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => panic!("the store closed its connection"),
+        done = head => {
+            let (head, store) = done.unwrap();
+            assert_eq!(head, Ok(0));
+            store
+        }
+    };
+    near.shutdown().await.unwrap();
+    assert_eq!(near.read(&mut [0]).await.unwrap(), 0, "the store has noticed");
+    let (_silence, silent) = watch::channel(false);
+    tokio::spawn(forward(listener, server.port(), silent));
+    assert_eq!(store.head(&conversation(1)).await, Ok(0));
 }
 
 /// Forwards connections. Those that were made before `silent` stay open and carry nothing any more afterwards.
