@@ -7,7 +7,7 @@ use bus::nats::NatsBus;
 use bus::{Bus, BusError};
 use servers::{NatsOptions, NatsServer, missing};
 
-use crate::remote::{Server, message, pair, publish, topic, until_not_ready_because, until_ready};
+use crate::remote::{Server, message, pair, publish, soon, topic, until_not_ready_because, until_ready};
 
 impl Server for NatsServer {
     async fn connect(&self) -> Arc<dyn Bus> {
@@ -79,7 +79,7 @@ async fn who_may_not_hear_a_subject_is_told_why_and_the_others_hear() {
         other => panic!("{other:?}"),
     }
     publish(&bus, 1, "allowed").unwrap();
-    assert_eq!(heard.recv().await, message("allowed"));
+    assert_eq!(soon(heard.recv()).await, message("allowed"));
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn a_message_that_the_server_would_not_take_costs_no_connection() {
     let mut heard = bus.subscribe(&topic(1)).await.unwrap();
     bus.publish(&topic(1), bytes::Bytes::from(vec![0; 1_001])).unwrap();
     publish(&bus, 1, "short").unwrap();
-    assert_eq!(heard.recv().await, message("short"), "neither a gap nor the long one");
+    assert_eq!(soon(heard.recv()).await, message("short"), "neither a gap nor the long one");
 }
 
 #[tokio::test]

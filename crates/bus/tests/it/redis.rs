@@ -7,7 +7,7 @@ use bus::redis::RedisBus;
 use bus::{Bus, BusError, Received};
 use servers::{RedisOptions, RedisServer, missing};
 
-use crate::remote::{Server, message, pair, publish, topic, until_not_ready_because, until_ready};
+use crate::remote::{Server, message, pair, publish, soon, topic, until_not_ready_because, until_ready};
 
 impl Server for RedisServer {
     async fn connect(&self) -> Arc<dyn Bus> {
@@ -70,7 +70,7 @@ async fn a_message_whose_connection_was_cut_comes_later() {
         // Here may know or not.
         let _ = publish(&here, 1, "through");
         assert_eq!(
-            subscription.recv().await,
+            soon(subscription.recv()).await,
             message("through"),
             "there has no gap, so nobody would look into the log"
         );
@@ -92,15 +92,15 @@ async fn who_may_not_hear_a_channel_is_told_why_and_the_others_hear() {
         other => panic!("{other:?}"),
     }
     publish(&bus, 1, "allowed").unwrap();
-    assert_eq!(heard.recv().await, message("allowed"));
+    assert_eq!(soon(heard.recv()).await, message("allowed"));
 
     // Redis disconnects who hears what it may not any more. What it refuses then is asked again until it is allowed.
     server.command(&["ACL", "SETUSER", "shop", "resetchannels", "&fd:{shop/visitor/3}:*"]).unwrap();
     until_ready(&bus).await;
     server.command(&["ACL", "SETUSER", "shop", "resetchannels", "&fd:*"]).unwrap();
-    assert_eq!(heard.recv().await, Received::Lagged);
+    assert_eq!(soon(heard.recv()).await, Received::Lagged);
     publish(&bus, 1, "again").unwrap();
-    assert_eq!(heard.recv().await, message("again"));
+    assert_eq!(soon(heard.recv()).await, message("again"));
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ async fn subscribe(bus: &Arc<dyn Bus>, ordinal: u32) -> Subscription {
 }
 
 /// What does not hang. Far longer than anything here takes.
-async fn soon<T>(what: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(20), what).await.unwrap()
 }
 
