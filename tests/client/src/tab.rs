@@ -53,12 +53,16 @@ pub struct Keepalive {
 pub struct Tab {
     client: Client,
     options: TabOptions,
+    route: Option<Route>,
     random: Random,
     connection: Option<Connection>,
     keepalive: Option<Keepalive>,
     heard_at: Instant,
     is_asked: bool,
 }
+
+/// Where to connect next.
+type Route = Box<dyn Fn() -> Address + Send + Sync>;
 
 /// What happened while a tab waited.
 enum Happened {
@@ -72,7 +76,13 @@ impl Tab {
     /// A tab that connects when it is run.
     pub fn new(client: Client, options: TabOptions, random: Random) -> Self {
         let heard_at = Instant::now();
-        Self { client, options, random, connection: None, keepalive: None, heard_at, is_asked: false }
+        Self { client, options, route: None, random, connection: None, keepalive: None, heard_at, is_asked: false }
+    }
+
+    /// Asks before each connection where it goes, as a balancer decides. Without it, to [`TabOptions::address`].
+    #[must_use]
+    pub fn with_route(self, route: impl Fn() -> Address + Send + Sync + 'static) -> Self {
+        Self { route: Some(Box::new(route)), ..self }
     }
 
     /// Without it, a tab waits for ever for a node that says nothing.
@@ -157,6 +167,9 @@ impl Tab {
     }
 
     async fn connect(&mut self) {
+        if let Some(route) = &self.route {
+            self.options.address = route();
+        }
         let opening = Connection::open(&self.options.address, self.options.subprotocol, self.options.socket);
         let most = self.keepalive.map_or(Duration::MAX, |keepalive| keepalive.quiet + keepalive.patience);
         match tokio::time::timeout(most, opening).await.unwrap_or(Err(ConnectError::TimedOut)) {

@@ -1,51 +1,65 @@
-//! Durable appends per second of the embedded store.
+//! Appends per second of each store, and what the store keeps of a message.
+
+mod kept;
+mod place;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use conversation::{Body, ConversationId, Event, MessageId};
-use store::embedded::{EmbeddedStore, Options as StoreOptions};
 use store::{Append, Appended, Fence, Store};
-use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::samples::Samples;
 use crate::table::Table;
+use place::Place;
 
 /// How it is measured.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
+    /// Which store: `embedded`; `redis`; `redis-cluster`, three primaries and three replicas; `dynamodb`, which is an imitation
+    /// in this process and shows nothing of the service's speed (built with `--features dynamodb`)
+    #[arg(long, value_enum, default_value = "embedded")]
+    store: place::Kind,
+    /// Writers at once, each with a conversation of its own, each waiting for its append before the next
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64,256")]
+    writers: Vec<usize>,
     /// For how long, each
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// The folder to make the data folder in, on the disk to be measured; else the one of this program
+    /// The folder to make the embedded store's data folder in, on the disk to be measured; else the one of this program. A Redis
+    /// keeps its file where temporary files are (TMPDIR)
     #[arg(long)]
     folder: Option<PathBuf>,
+    /// How many replicas must have a write before it counts (WAIT); Redis only. As many are started for one Redis
+    #[arg(long, default_value_t = 0)]
+    replicas: u32,
+    /// When Redis's file is synced; `off`: there is none
+    #[arg(long, value_enum, default_value = "everysec")]
+    appendfsync: place::Sync,
+    /// Messages that are stored to see what the store keeps of each: half of them questions of 60 bytes, half answers of 400,
+    /// ten in a conversation. 0: leave that out
+    #[arg(long, default_value_t = 50_000)]
+    messages: u32,
 }
 
-/// Writers at once, each with a conversation of its own, each waiting for its append before the next.
-const WRITERS: [usize; 3] = [1, 64, 1024];
-
-/// A message of ordinary length.
-const TEXT: &str = "Do you ship the jasmine tea to Norway, and how long does it take?";
+/// A message of ordinary length: 60 bytes.
+const TEXT: &str = "Do you ship jasmine tea to Norway, and how long does it take";
 
 pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
-    let program = std::env::current_exe()?;
-    let parent = match &options.folder {
-        Some(folder) => folder.clone(),
-        None => program.parent().context("this program has no folder")?.to_owned(),
-    };
-    let mut table = Table::new(&["writers", "n", "median", "p99", "largest", "appends per second"]);
-    for writers in WRITERS {
-        let folder = TempDir::with_prefix_in("load-", &parent)?;
-        let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path(), StoreOptions::default())?);
+    let mut table = Table::new(&["store", "writers", "n", "median", "p99", "largest", "appends per second"]);
+    let mut about = String::new();
+    for writers in &options.writers {
+        // A new one each time: what was written before must not count.
+        let place = Place::prepare(options).await?;
+        place.is_ready().await?;
         let began = Instant::now();
         let until = began + Duration::from_secs(options.seconds);
         let mut tasks = JoinSet::new();
-        for writer in 0..writers {
-            tasks.spawn(append(Arc::clone(&store), writer, until));
+        for writer in 0..*writers {
+            tasks.spawn(append(Arc::clone(&place.store), writer, until));
         }
         let mut samples = Samples::default();
         while let Some(written) = tasks.join_next().await {
@@ -53,10 +67,16 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
         }
         let rate = samples.len() as f64 / began.elapsed().as_secs_f64();
         let [n, median, p99, largest] = samples.cells();
-        table.row([&writers.to_string(), &n, &median, &p99, &largest, &format!("{rate:.0}")]);
+        table.row([&place.name, &writers.to_string(), &n, &median, &p99, &largest, &format!("{rate:.0}")]);
+        about.clone_from(&place.about);
     }
     println!("{table}");
-    println!("Each append is answered after an fsync that covers it. Data on {}", filesystem(&parent));
+    println!("Messages of {} bytes, each with a due time. {about}", TEXT.len());
+    if options.messages > 0 {
+        let place = Place::prepare(options).await?;
+        place.is_ready().await?;
+        println!("\n{}", kept::measure(&place, options.messages).await?);
+    }
     Ok(())
 }
 
@@ -78,15 +98,4 @@ async fn append(store: Arc<dyn Store>, writer: usize, until: Instant) -> anyhow:
         samples.push(began.elapsed());
     }
     Ok(samples)
-}
-
-/// The type of the file system that `path` is on, from /proc/mounts.
-fn filesystem(path: &std::path::Path) -> String {
-    let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
-    let fields = |line: &str| {
-        let mut fields = line.split(' ').skip(1);
-        Some((fields.next()?.to_owned(), fields.next()?.to_owned()))
-    };
-    let longest = mounts.lines().filter_map(fields).filter(|(on, _)| path.starts_with(on));
-    longest.max_by_key(|(on, _)| on.len()).map_or("an unknown file system".to_owned(), |(_, kind)| kind)
 }

@@ -30,7 +30,10 @@ pub(crate) struct Pace {
 #[derive(Debug)]
 pub(crate) struct Stamps {
     began: Instant,
+    /// Pieces of each turn.
+    pieces: usize,
     invoked: Vec<AtomicU64>,
+    /// Of every piece, turn by turn.
     written: Vec<AtomicU64>,
 }
 
@@ -44,23 +47,29 @@ pub(crate) struct Endpoint {
 }
 
 impl Stamps {
-    fn new(turns: usize) -> Self {
-        let empty = || (0..turns).map(|_| AtomicU64::new(0)).collect();
-        Self { began: Instant::now(), invoked: empty(), written: empty() }
+    fn new(turns: usize, pieces: usize) -> Self {
+        let empty = |n: usize| (0..n).map(|_| AtomicU64::new(0)).collect();
+        Self { began: Instant::now(), pieces, invoked: empty(turns), written: empty(turns * pieces) }
     }
 
     /// When the turn's invocation arrived, and when its first piece was written; `None`: not yet.
     pub(crate) fn of(&self, turn: usize) -> Option<(Instant, Instant)> {
-        let at = |stamps: &[AtomicU64]| {
-            let nanos = stamps.get(turn)?.load(Ordering::Acquire);
-            (nanos > 0).then(|| self.began + Duration::from_nanos(nanos))
-        };
-        Some((at(&self.invoked)?, at(&self.written)?))
+        Some((self.at(&self.invoked, turn)?, self.piece(turn, 0)?))
     }
 
-    fn stamp(&self, stamps: &[AtomicU64], turn: Option<usize>, at: Instant) {
+    /// When this piece of the turn's answer was written; `None`: not yet.
+    pub(crate) fn piece(&self, turn: usize, piece: usize) -> Option<Instant> {
+        self.at(&self.written, turn * self.pieces + piece)
+    }
+
+    fn at(&self, stamps: &[AtomicU64], number: usize) -> Option<Instant> {
+        let nanos = stamps.get(number)?.load(Ordering::Acquire);
+        (nanos > 0).then(|| self.began + Duration::from_nanos(nanos))
+    }
+
+    fn stamp(&self, stamps: &[AtomicU64], number: Option<usize>, at: Instant) {
         let nanos = u64::try_from((at - self.began).as_nanos()).unwrap_or(u64::MAX);
-        if let Some(stamp) = turn.and_then(|turn| stamps.get(turn)) {
+        if let Some(stamp) = number.and_then(|number| stamps.get(number)) {
             stamp.store(nanos, Ordering::Release);
         }
     }
@@ -74,7 +83,7 @@ impl Endpoint {
     pub(crate) async fn start(pace: Pace, turns: usize) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let stamps = Arc::new(Stamps::new(turns));
+        let stamps = Arc::new(Stamps::new(turns, pace.tokens));
         let router = Router::new()
             .route("/2015-03-31/functions/ai/invocations", post(invoke))
             .with_state((pace, Arc::clone(&stamps)));
@@ -97,9 +106,7 @@ async fn invoke(State((pace, stamps)): State<(Pace, Arc<Stamps>)>, payload: Byte
         tokio::time::sleep(pace.first_token).await;
         let mut text = String::new();
         for number in 0..pace.tokens {
-            if number == 0 {
-                stamps.stamp(&stamps.written, turn, Instant::now());
-            }
+            stamps.stamp(&stamps.written, turn.map(|turn| turn * pace.tokens + number), Instant::now());
             text.push_str(TOKEN);
             yield line(&AiLine::Delta(TOKEN.to_owned()));
             tokio::time::sleep(pace.token).await;
@@ -111,7 +118,7 @@ async fn invoke(State((pace, stamps)): State<(Pace, Arc<Stamps>)>, payload: Byte
 }
 
 /// About as long as a token of English is.
-const TOKEN: &str = "word ";
+pub(crate) const TOKEN: &str = "word ";
 
 fn line(line: &AiLine) -> Result<Bytes, Infallible> {
     // These types are always JSON; an empty chunk would show as an answer that breaks off.

@@ -8,10 +8,16 @@
 mod accepts;
 mod added;
 mod appends;
+mod backing;
+mod comeback;
+mod cross;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 mod endpoint;
 mod idle;
 mod machine;
 mod node;
+mod pair;
 mod process;
 mod recording;
 mod samples;
@@ -68,8 +74,12 @@ enum Scenario {
     Tokens(tokens::Options),
     /// Bytes on the wire of a recorded conversation, protobuf against JSON
     Wire(wire::Options),
-    /// Durable appends per second of the embedded store
+    /// Appends per second of a store, and what it keeps of a message
     Appends(appends::Options),
+    /// From node to node: a visitor's tabs on two nodes, with a Redis and a bus
+    Cross(cross::Options),
+    /// A node is killed or drained: how soon its clients are back, and what the others' visitors notice
+    Comeback(comeback::Options),
     /// Records a conversation for `wire` with a node that runs already
     Record(recording::Options),
     /// Is the node; for this program itself
@@ -92,6 +102,8 @@ fn main() -> anyhow::Result<()> {
             Scenario::Tokens(options) => tokens::run(&target, &options).await,
             Scenario::Wire(options) => wire::run(&options),
             Scenario::Appends(options) => appends::run(&options).await,
+            Scenario::Cross(options) => cross::run(&target, &options).await,
+            Scenario::Comeback(options) => comeback::run(&target, &options).await,
             Scenario::Record(options) => recording::run(&target, &options).await,
             Scenario::Node => Ok(()),
         }

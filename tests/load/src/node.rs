@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{interval, timeout};
 
 use crate::Target;
+use crate::backing::own_folder;
 use crate::process::Process;
 
 /// How long a start may take.
@@ -45,9 +46,21 @@ pub(crate) struct LoadedNode {
     pub(crate) site: String,
     /// Its process, if that is known.
     pub(crate) process: Option<Process>,
-    /// What ends with this value: the process first, then its data.
-    _own: Option<(Child, Option<TempDir>)>,
+    /// What ends with this value, if it was started here.
+    own: Option<Own>,
 }
+
+/// The process first, then its data.
+struct Own {
+    child: Child,
+    _folder: Option<TempDir>,
+}
+
+/// Keys of the configuration, as in `NODE_NAME`, and their values.
+pub(crate) type Variables = Vec<(&'static str, String)>;
+
+/// How long a node may take to end after SIGTERM, by its own promise and some seconds more.
+const DRAIN_WITHIN: Duration = Duration::from_secs(110);
 
 impl LoadedNode {
     /// The node that `target` names, or a new one that invokes functions at `functions`.
@@ -57,38 +70,66 @@ impl LoadedNode {
     pub(crate) async fn start(target: &Target, functions: SocketAddr) -> anyhow::Result<Self> {
         if let Some(url) = &target.url {
             let (address, process) = (Address::parse(url)?, target.pid.map(Process));
-            return Ok(Self { address, site: target.site.clone(), process, _own: None });
+            return Ok(Self { address, site: target.site.clone(), process, own: None });
         }
-        let program = std::env::current_exe()?;
+        Self::start_with(target, "node-1", functions, &Variables::new()).await
+    }
+
+    /// A new node of this name, with these keys set besides those that every node here has.
+    ///
+    /// # Errors
+    /// As [`LoadedNode::start`].
+    pub(crate) async fn start_with(
+        target: &Target,
+        name: &str,
+        functions: SocketAddr,
+        variables: &Variables,
+    ) -> anyhow::Result<Self> {
+        let is_alone = !variables.iter().any(|(key, _)| *key == "STORE_URL");
         let folder = match target.data.as_str() {
-            "memory" => None,
-            // Beside the program there is a disk; the folder for temporary files may be memory.
-            _ => Some(TempDir::with_prefix_in("load-", program.parent().context("this program has no folder")?)?),
+            "disk" if is_alone => Some(TempDir::with_prefix_in("load-", own_folder()?)?),
+            _ => None,
         };
         let (listen, metrics) = (free_address()?, free_address()?);
-        let mut command = Command::new(target.node.as_ref().unwrap_or(&program));
-        if target.node.is_none() {
-            command.arg("node");
-        }
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FRONTDESK_")) {
-            command.env_remove(name);
-        }
+        let mut command = command(target)?;
         let data = folder.as_ref().map_or("memory".into(), |folder| folder.path().as_os_str().to_owned());
         command
-            .envs(SETTINGS.iter().map(|(key, value)| (format!("FRONTDESK_{key}"), value)))
+            .env("FRONTDESK_NODE_NAME", name)
             .env("FRONTDESK_NODE_LISTEN", listen.to_string())
             .env("FRONTDESK_NODE_METRICS_LISTEN", metrics.to_string())
             .env("FRONTDESK_FUNCTIONS_URL", format!("http://{functions}"))
             .env("FRONTDESK_STORE_DATA", data)
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+            .envs(variables.iter().map(|(key, value)| (format!("FRONTDESK_{key}"), value)));
         let mut child = command.spawn().context("the node cannot be started")?;
         tokio::select! {
             ready = timeout(PATIENCE, until_ready(listen)) => ready.context("the node does not become ready")?,
             ended = child.wait() => bail!("the node ended before it was ready: {}", ended?),
         }
         let process = child.id().map(Process);
-        Ok(Self { address: Address::of(listen), site: "shop".to_owned(), process, _own: Some((child, folder)) })
+        let own = Some(Own { child, _folder: folder });
+        Ok(Self { address: Address::of(listen), site: "shop".to_owned(), process, own })
+    }
+
+    /// Kills it (`kill -9`) and waits until it is gone.
+    ///
+    /// # Errors
+    /// It was not started here, or the system refuses.
+    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
+        let own = self.own.as_mut().context("this node was started by somebody else")?;
+        Ok(own.child.kill().await?)
+    }
+
+    /// Tells it to end (SIGTERM), and waits until it has drained.
+    ///
+    /// # Errors
+    /// It was not started here, or it takes longer than it may.
+    pub(crate) async fn drain(mut self) -> anyhow::Result<()> {
+        let own = self.own.as_mut().context("this node was started by somebody else")?;
+        let id = own.child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+        rustix::process::kill_process(id.context("the node has ended already")?, rustix::process::Signal::TERM)?;
+        let status = timeout(DRAIN_WITHIN, own.child.wait()).await.context("the drain takes longer than it may")??;
+        anyhow::ensure!(status.success(), "the drained node ended with {status}");
+        Ok(())
     }
 
     /// Its process.
@@ -100,12 +141,31 @@ impl LoadedNode {
     }
 }
 
-/// Is a node, until it is killed. The parent has set everything in the environment.
+/// Is a node, until it is killed or told to end. The parent has set everything in the environment.
 pub(crate) async fn run() -> anyhow::Result<()> {
+    let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let config = config::Config::load(None, config::environment())?;
     telemetry::log::init(&config.log)?;
-    conn_node::run(config, std::future::pending()).await?;
+    let until_told = async move {
+        told.recv().await;
+    };
+    conn_node::run(config, until_told).await?;
     Ok(())
+}
+
+/// A node's program, with the keys that every node here has.
+fn command(target: &Target) -> anyhow::Result<Command> {
+    let program = std::env::current_exe()?;
+    let mut command = Command::new(target.node.as_ref().unwrap_or(&program));
+    if target.node.is_none() {
+        command.arg("node");
+    }
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FRONTDESK_")) {
+        command.env_remove(name);
+    }
+    command.envs(SETTINGS.iter().map(|(key, value)| (format!("FRONTDESK_{key}"), value)));
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    Ok(command)
 }
 
 /// An address that is free now; nobody else on this machine is expected to take it in the next moment.

@@ -59,7 +59,7 @@ impl Visitor {
     /// A refusal, another end of the turn, or the end of the connection.
     pub(crate) async fn hear(&mut self) -> anyhow::Result<Heard> {
         loop {
-            match next(&mut self.connection).await? {
+            match self.next().await? {
                 Kind::Delta(_) => return Ok(Heard::Delta),
                 Kind::Event(v1::Event { body: Some(event::Body::Answer(answer)), .. }) => {
                     if answer.end() != v1::AnswerEnd::Complete {
@@ -71,6 +71,14 @@ impl Visitor {
                 _ => {}
             }
         }
+    }
+
+    /// The next frame, whatever it is.
+    ///
+    /// # Errors
+    /// The end of the connection, or bytes that are no frame.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Kind> {
+        next(&mut self.connection).await
     }
 }
 
