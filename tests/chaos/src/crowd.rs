@@ -68,7 +68,7 @@ impl Crowd {
                     progress,
                     record: Arc::default(),
                     asks_for_person: visitor % 7 == 6,
-                    closes: tabs == 1,
+                    closes: tabs == 1 || visitor % 2 == 1,
                 };
                 let (name, record) = (life.name.clone(), Arc::clone(&life.record));
                 let task = match live.first() {

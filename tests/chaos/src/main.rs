@@ -101,9 +101,14 @@ async fn main() -> anyhow::Result<ExitCode> {
     // Dropping the run ends every process that it has started.
     tokio::select! {
         done = run(&options) => done,
-        _ = terminate.recv() => anyhow::bail!("told to stop"),
-        _ = interrupt.recv() => anyhow::bail!("told to stop"),
+        _ = terminate.recv() => Ok(stopped()),
+        _ = interrupt.recv() => Ok(stopped()),
     }
+}
+
+fn stopped() -> ExitCode {
+    println!("stopped before the end; nothing is known");
+    ExitCode::FAILURE
 }
 
 async fn run(options: &Options) -> anyhow::Result<ExitCode> {

@@ -19,6 +19,8 @@ pub(crate) struct TabRecord {
     pub(crate) acked: Vec<Acked>,
     /// What was refused for good.
     pub(crate) refused: Vec<(Id, ErrorCode)>,
+    /// What was given up, because another conversation had begun. Nobody knows whether it is stored.
+    pub(crate) left_behind: Vec<Id>,
     /// The logs it has held, one after the other.
     pub(crate) views: Vec<View>,
     /// The answers it has shown while they were written, one after the other.
@@ -81,6 +83,7 @@ impl TabRecord {
             Change::Dropped => self.drop_view(),
             Change::Acked { id, seq } => self.acked.push(Acked { id, seq, resets: self.resets }),
             Change::Refused { id, code } => self.refused.push((id, code)),
+            Change::LeftBehind { id } => self.left_behind.push(id),
             Change::Event(event) => self.view().events.push(event),
             Change::Written { .. } => self.show(client),
             Change::Disconnected { code } => {

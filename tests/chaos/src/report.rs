@@ -35,6 +35,7 @@ fn count_tab(tab: &crate::record::TabRecord, tally: &Tally) {
     tally.add("messages acknowledged", tab.acked.iter().filter(|acked| sent(&acked.id)).count() as u64);
     tally.add("other commands acknowledged", tab.acked.iter().filter(|acked| !sent(&acked.id)).count() as u64);
     tally.add("commands refused for good", tab.refused.len() as u64);
+    tally.add("commands left behind in an earlier conversation", tab.left_behind.len() as u64);
     tally.add("connections welcomed", tab.welcomes);
     tally.add("resumes by cursor", tab.resumes);
     tally.add("connections lost", tab.ends.values().sum());

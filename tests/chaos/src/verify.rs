@@ -126,6 +126,8 @@ fn wrong_with_messages(tab: &TabRecord, places: &BTreeMap<&[u8], Vec<Place<'_>>>
         let mut tell = |what: String| wrong.push(format!("its message {number} {what}"));
         let Some(acked) = acked.get(id) else {
             match refused.get(id) {
+                None if tab.left_behind.contains(id) && found.len() <= 1 => {}
+                None if tab.left_behind.contains(id) => tell(format!("is in the store {} times", found.len())),
                 None => tell("was neither acknowledged nor refused".to_owned()),
                 Some(ErrorCode::ConversationClosed) if found.is_empty() => {}
                 Some(code) => tell(format!("was refused as {code:?}, and is in the store {} times", found.len())),

@@ -49,6 +49,12 @@ pub enum Change {
         /// Why.
         code: ErrorCode,
     },
+    /// A command was given up: it was written in another conversation than the client is in now. Whether it is stored there
+    /// is not known.
+    LeftBehind {
+        /// Which.
+        id: Id,
+    },
     /// The next event of the log.
     Event(Event),
     /// The answer being written has grown.

@@ -84,9 +84,10 @@ impl Client {
         Self { deltas_may_be_missing: true, ..self }
     }
 
-    /// The visitor wants something. It goes out when it can, with this id, until it is acknowledged or refused for good.
+    /// The visitor wants something. It goes out when it can, with this id, until it is acknowledged or refused for good, or
+    /// the client is in another conversation.
     pub fn handle_command(&mut self, id: Id, command: Command) {
-        self.outbox.push(id, command);
+        self.outbox.push(id, command, self.conversation);
     }
 
     /// The visitor wants the next conversation; the present one is closed. Lost if there is no connection.
@@ -149,7 +150,10 @@ impl Client {
     pub fn handle_frame(&mut self, now: Millis, frame: server_frame::Kind) {
         match frame {
             server_frame::Kind::Welcome(welcome) => self.welcome(welcome),
-            server_frame::Kind::Opened(opened) => self.open(&opened),
+            server_frame::Kind::Opened(opened) => {
+                self.open(&opened);
+                self.move_outbox(false);
+            }
             server_frame::Kind::Ack(ack) => self.ack(&ack.id, ack.seq),
             server_frame::Kind::Event(event) => self.event(event),
             server_frame::Kind::Delta(delta) => self.delta(&delta),
@@ -247,6 +251,7 @@ impl Client {
             Some(opened) => self.open(opened),
             None => self.wrong("a Welcome that opens no conversation"),
         }
+        self.move_outbox(true);
         self.outbox.restart();
         let (visitor, head) = (welcome.visitor, welcome.opened.map_or(0, |opened| opened.head));
         self.changes.push_back(Change::Welcomed { visitor, conversation: self.conversation, head });
@@ -263,6 +268,11 @@ impl Client {
         if self.cursor.seq() > opened.head {
             self.wrong("the log is shorter than what this client holds, and no reset was sent");
         }
+    }
+
+    fn move_outbox(&mut self, is_new_connection: bool) {
+        let left_behind = self.outbox.move_to(self.conversation, is_new_connection);
+        self.changes.extend(left_behind.into_iter().map(|id| Change::LeftBehind { id }));
     }
 
     fn ack(&mut self, id: &[u8], seq: Seq) {

@@ -19,6 +19,8 @@ pub(crate) struct Outbox {
 struct Waiting {
     id: Id,
     command: Command,
+    /// The conversation it was written in; 0: none was known yet.
+    conversation: u32,
     state: State,
 }
 
@@ -31,8 +33,27 @@ enum State {
 }
 
 impl Outbox {
-    pub(crate) fn push(&mut self, id: Id, command: Command) {
-        self.waiting.push_back(Waiting { id, command, state: State::From(0) });
+    pub(crate) fn push(&mut self, id: Id, command: Command, conversation: u32) {
+        self.waiting.push_back(Waiting { id, command, conversation, state: State::From(0) });
+    }
+
+    /// The client is in this conversation from now on. What was written in another one is not sent any more: it may be
+    /// stored there, and its id is known only there. What is on its way on the present connection still gets its reply.
+    /// Returns what is given up.
+    pub(crate) fn move_to(&mut self, conversation: u32, is_new_connection: bool) -> Vec<Id> {
+        let mut left_behind = Vec::new();
+        self.waiting.retain_mut(|waiting| {
+            if waiting.conversation == 0 {
+                waiting.conversation = conversation;
+            }
+            let is_on_its_way = !is_new_connection && waiting.state == State::Sent;
+            let stays = waiting.conversation == conversation || is_on_its_way;
+            if !stays {
+                left_behind.push(waiting.id);
+            }
+            stays
+        });
+        left_behind
     }
 
     /// What to send next. Call until there is nothing.
@@ -112,7 +133,7 @@ mod tests {
     fn outbox(commands: &[Command]) -> Outbox {
         let mut outbox = Outbox::default();
         for (number, command) in commands.iter().enumerate() {
-            outbox.push([number as u8; 16], command.clone());
+            outbox.push([number as u8; 16], command.clone(), 1);
         }
         outbox
     }
@@ -166,5 +187,19 @@ mod tests {
         outbox.restart();
         assert_eq!(sent(&mut outbox, 0), [0]);
         assert_eq!(outbox.len(), 1);
+    }
+
+    #[test]
+    fn what_was_written_in_another_conversation_is_left_there() {
+        let send = || Command::Send("x".to_owned());
+        let mut outbox = outbox(&[send(), send()]);
+        outbox.push([2; 16], send(), 0);
+        assert_eq!(sent(&mut outbox, 0), [0]);
+        assert_eq!(outbox.move_to(1, true), [[0; 16]; 0], "they belong there, also what was written before a Welcome");
+        assert_eq!(outbox.move_to(2, false), [[1; 16], [2; 16]], "the first is on its way and gets a reply");
+        outbox.push([3; 16], send(), 2);
+        assert_eq!(outbox.move_to(2, true), [[0; 16]], "nobody knows what became of it");
+        outbox.restart();
+        assert_eq!(sent(&mut outbox, 0), [3]);
     }
 }

@@ -220,7 +220,8 @@ impl Tab {
                 }
                 Change::Dropped => self.dropped += 1,
                 Change::Wrong(what) => panic!("the node did what it must never do: {what}"),
-                Change::Event(_) | Change::Written { .. } | Change::Disconnected { .. } => {}
+                Change::LeftBehind { .. } | Change::Event(_) | Change::Written { .. } | Change::Disconnected { .. } => {
+                }
             }
         }
     }

@@ -139,6 +139,18 @@ fn a_message_that_was_refused_and_is_stored_is_seen() {
 }
 
 #[test]
+fn a_message_that_was_left_behind_is_stored_once_or_never() {
+    let mut history = good();
+    speaker(&mut history).sent.push(([4; 16], "d".to_owned()));
+    speaker(&mut history).acked.remove(1);
+    speaker(&mut history).left_behind = vec![[2; 16], [4; 16]];
+    assert_eq!(wrong(&history, STRICT), [""; 0]);
+    history.logs.insert(2, vec![message(1, 2, "b"), answer(2, 1)]);
+    let told = wrong(&history, STRICT);
+    assert!(told.iter().any(|what| what.contains("its message 2 is in the store 2 times")), "{told:#?}");
+}
+
+#[test]
 fn messages_out_of_order_are_seen() {
     check("is at 1 of 1, and the one before it at 3 of 1", |history| speaker(history).sent.swap(0, 1));
 }

@@ -214,3 +214,19 @@ fn failed_connections_back_off_until_a_welcome() {
     client.handle_closed(0, None, 0.5);
     assert_eq!(client.connect_at(), Some(50));
 }
+
+#[test]
+fn a_message_that_another_tabs_begin_overtook_is_not_said_again_in_the_next_conversation() {
+    let mut client = client();
+    client.handle_command([1; 16], Command::Send("hello".to_owned()));
+    welcomed(&mut client, 0, false);
+    assert_eq!(sent_ids(&mut client, 0), [1]);
+    client.handle_closed(0, None, 0.0);
+    client.handle_connected();
+    client.poll_frame(0);
+    let opened = Some(v1::Opened { conversation: 2, head: 0, reset: true });
+    client.handle_frame(0, Kind::Welcome(v1::Welcome { opened, ..Default::default() }));
+    assert_eq!(sent_ids(&mut client, 0), [0; 0]);
+    assert!(changes(&mut client).contains(&Change::LeftBehind { id: [1; 16] }));
+    assert_eq!(client.unacknowledged(), 0);
+}
