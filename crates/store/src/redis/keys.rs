@@ -168,8 +168,8 @@ mod tests {
     #[test]
     fn the_layout_never_changes_by_mistake() {
         let keys = Names::new("fd").conversation(&ConversationId::new("shop", "v", 1).unwrap());
-        assert_eq!(keys.log, "fd:{b8a}:log:shop/v/1");
-        assert_eq!((keys.due.as_str(), keys.claims.as_str()), ("fd:{b8a}:due", "fd:{b8a}:claims"));
+        assert_eq!(keys.log, "fd:{bf1}:log:shop/v/1");
+        assert_eq!((keys.due.as_str(), keys.claims.as_str()), ("fd:{bf1}:due", "fd:{bf1}:claims"));
         let owner = Names::new("fd").owner("shop");
         assert_eq!(owner.record("shop/agent/ana"), "fd:{o:shop}:record:shop/agent/ana");
     }
