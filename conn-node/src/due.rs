@@ -46,7 +46,10 @@ async fn claim(node: &Arc<Node>) -> usize {
         Ok(claimed) => claimed,
         Err(error) => {
             node.metrics.store_errors.with("claim_due").inc();
-            tracing::warn!(%error, "due times cannot be read");
+            // While the store is known to be away, nobody wants to be told so every second.
+            if node.health.store_answers() {
+                tracing::warn!(%error, "due times cannot be read");
+            }
             return 0;
         }
     };
