@@ -6,20 +6,8 @@ use store::embedded::{EmbeddedStore, Options};
 use store::{Key, Reserve, Store};
 
 use super::T0;
+use super::random::Random;
 use super::server::Server;
-
-/// Numbers that look random and are the same for the same seed: splitmix64, by Sebastiano Vigna.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
-}
 
 #[tokio::test]
 async fn a_bucket_answers_as_the_embedded_one_whatever_is_asked() {

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod budget;
+mod chance;
 mod conformance;
 mod cost;
 mod due;
 mod network;
 mod policy;
 mod proxy;
+mod random;
 mod server;
 mod traces;
 

@@ -75,6 +75,11 @@ impl Proxy {
         self.plan.fates.lock().unwrap().is_empty()
     }
 
+    /// From now on it is a good network.
+    pub(crate) fn forget_plans(&self) {
+        self.plan.fates.lock().unwrap().clear();
+    }
+
     /// The operations asked for since the last call.
     pub(crate) fn take_seen(&self) -> Vec<String> {
         std::mem::take(&mut *self.plan.seen.lock().unwrap())
