@@ -98,11 +98,14 @@ pub(crate) struct NetworkWeather {
 impl Plan {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         let mut plan = Self::draw_stormy(rng);
-        if rng.chance(100) {
+        if rng.chance(150) {
             plan.clear_up();
             (plan.pause_every, plan.outage_every, plan.fail_over_every) = (0, 0, 0);
-            (plan.bus_cut_every, plan.drain_every, plan.forgets) = (0, 0, false);
+            (plan.crash_every, plan.bus_cut_every, plan.drain_every, plan.forgets) = (0, 0, 0, false);
             plan.is_clear = true;
+            if rng.chance(600) {
+                plan.let_runners_die(rng);
+            }
         }
         plan
     }
@@ -138,6 +141,13 @@ impl Plan {
             page: rng.between(2, 8) as usize,
             socket: rng.between(1, 8) as usize,
         }
+    }
+
+    /// Nodes die while they run turns, and there are others that could take them up.
+    fn let_runners_die(&mut self, rng: &mut Rng) {
+        self.crash_every = rng.between(8_000, 25_000);
+        (self.nodes, self.tabs) = (self.nodes.max(2), self.tabs.max(2));
+        self.function.worst_delay = rng.between(3_000, 10_000);
     }
 
     /// Whether the store can lose what it has acknowledged.

@@ -65,6 +65,7 @@ tally! {
     released: "claims given back",
     moved: "due times moved without an event",
     takeovers: "turns taken over from a silent node",
+    inherited: "dead runners whom another node had to replace soon",
     rests: "conversations put to rest",
     lost_notices: "bus messages lost",
     cuts: "connections cut",
