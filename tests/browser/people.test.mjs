@@ -103,5 +103,5 @@ scene("a message that was not sent can be thrown away", async (t) => {
 async function end(chat) {
   await chat.button("More options").click();
   await chat.button("End conversation").click();
-  await chat.button("End it").click();
+  await chat.button("End conversation").click();
 }

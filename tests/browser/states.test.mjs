@@ -153,7 +153,7 @@ async function walk(t, { language, page, context }, look) {
   await chat.button(buttons.options).click();
   await chat.button(buttons.end).click();
   await look(chat, "15-end");
-  await chat.button(buttons.end_yes).click();
+  await chat.button(buttons.end).click();
   await chat.panel.getByRole("radio").first().waitFor({ state: "attached" });
   await look(chat, "16-ended");
   await chat.panel.getByRole("radio").nth(3).check({ force: true });
@@ -162,6 +162,14 @@ async function walk(t, { language, page, context }, look) {
   await chat.panel.locator("form button").click();
   await chat.panel.locator("form").waitFor({ state: "detached" });
   await look(chat, "18-rated");
+
+  await chat.button(buttons.options).click();
+  await chat.button(buttons.erase).click();
+  await look(chat, "20-delete");
+  await chat.button(buttons.erase_yes).click();
+  await until("an empty transcript", () => chat.messages(), []);
+  await chat.connected();
+  await look(chat, "21-deleted");
 
   const stranger = await set.visitor(t, { ...context, reducedMotion: "reduce" });
   await stranger.alter_pages({ language });

@@ -77,6 +77,13 @@ export class TestSocket implements Socket {
     this.put({ ack: { id: (send ?? ask_person ?? close ?? rate)!.id, seq } });
   }
 
+  /** The newest message is stored: its event, and its Ack. */
+  store_last(seq: number): void {
+    const frame = this.sent.filter(({ send }) => send).at(-1)!;
+    this.put(event_of(seq, frame));
+    this.put({ ack: { id: frame.send!.id, seq } });
+  }
+
   refuse_last(code: number, retry_after_ms = 0): void {
     this.put({ error: { id: this.sent.at(-1)!.send!.id, code, retry_after_ms, message: "refused by the test" } });
   }
@@ -90,6 +97,11 @@ export class Bench {
   readonly storage: Storage;
   readonly sockets: TestSocket[] = [];
   readonly news: Event[] = [];
+  /** How often something was to be drawn. */
+  changes = 0;
+  /** The tokens of those whom the node was to forget. */
+  readonly erased: string[] = [];
+  can_erase = true;
   readonly emitted: [string, unknown][] = [];
   readonly tab = `tab-${++tabs}`;
   readonly desk: Desk;
@@ -109,7 +121,11 @@ export class Bench {
         this.sockets.push(socket);
         return socket;
       },
-      handle_change: () => {},
+      handle_change: () => this.changes++,
+      erase: (token) => {
+        this.erased.push(token);
+        return Promise.resolve(this.can_erase);
+      },
       handle_news: (event) => this.news.push(event),
       emit: (name, detail) => this.emitted.push([name, detail]),
     });

@@ -11,6 +11,9 @@ const texts = (bench: Bench) =>
   items(bench.desk).map((item) => (item.kind === "line" ? `-- ${item.line}` : `${item.kind}: ${item.text}`));
 const states = (bench: Bench) => items(bench.desk).map((item) => (item.kind === "line" ? "" : "state" in item ? item.state : ""));
 
+/** The visitor's messages, each with its state. */
+const shown = (bench: Bench) => items(bench.desk).flatMap((item) => (item.kind === "visitor" ? `${item.text} ${item.state}` : []));
+
 describe("sending", () => {
   it("shows a message at once and sends it when there is a connection", async () => {
     const bench = new Bench();
@@ -228,6 +231,62 @@ describe("the cursor", () => {
     expect(texts(bench)).toEqual(["visitor: new"]);
   });
 
+  it("names the time of its newest event", async () => {
+    const bench = new Bench();
+    (await bench.meet()).put({ event: { ...visitor_message(1, "a"), at_ms: 1_790_000_000_123 } });
+    bench.drop();
+    bench.clock.pass(1_000);
+    expect((await bench.open()).hello).toMatchObject({ after: 1, after_at_ms: 1_790_000_000_123 });
+  });
+
+  it("is reset in mid-connection without anything to be seen before the log is here anew", async () => {
+    const bench = new Bench();
+    const socket = await bench.meet();
+    for (const seq of [1, 2, 3]) socket.put({ event: visitor_message(seq, `message ${seq}`) });
+    const before = bench.changes;
+    socket.put({ opened: { conversation: 1, head: 2, reset: true } });
+    socket.put({ event: visitor_message(1, "message 1") });
+    expect(bench.changes).toBe(before);
+    socket.put({ event: visitor_message(2, "message 2") });
+    expect(bench.changes).toBeGreaterThan(before);
+    expect(texts(bench).slice(0, 2)).toEqual(["visitor: message 1", "visitor: message 2"]);
+    expect(bench.news.map((event) => event.seq)).toEqual([1, 2, 3]);
+  });
+
+  it("is reset, and what was not acknowledged goes on", async () => {
+    const bench = new Bench();
+    const socket = await bench.meet();
+    bench.desk.send("old");
+    socket.ack_last(1);
+    bench.desk.send("waits");
+    const { id } = socket.sent.at(-1)!.send!;
+    socket.put({ opened: { conversation: 1, head: 1, reset: true } });
+    socket.put({ event: visitor_message(1, "old") });
+    bench.drop();
+    bench.clock.pass(1_000);
+    const again = await bench.meet({ head: 1 });
+    expect(again.sent.at(-1)!.send).toEqual({ id, text: "waits" });
+  });
+
+  it("is reset, and what the node has lost can be sent again under its id", async () => {
+    const bench = new Bench();
+    const socket = await bench.meet();
+    bench.desk.send("kept");
+    socket.store_last(1);
+    bench.desk.send("lost");
+    socket.store_last(2);
+    const { id } = socket.sent.at(-1)!.send!;
+    const kept = bench.desk.log.events[0]!;
+    socket.put({ opened: { conversation: 1, head: 1, reset: true } });
+    socket.put({ event: kept });
+    expect(shown(bench)).toEqual(["kept stored", "lost failed"]);
+
+    bench.desk.retry(bench.desk.outbox.entries[0]!.id);
+    expect(socket.sent.at(-1)!.send).toEqual({ id, text: "lost" });
+    socket.store_last(2);
+    expect(shown(bench)).toEqual(["kept stored", "lost stored"]);
+  });
+
   it("is not used for another visitor's log", async () => {
     const bench = new Bench();
     (await bench.meet()).put({ event: visitor_message(1, "mine") });
@@ -408,5 +467,59 @@ describe("the token", () => {
     expect(bench.sockets.length).toBe(2);
     bench.desk.identify("better");
     expect((await bench.open()).hello).toMatchObject({ identity: "better" });
+  });
+});
+
+describe("deleting", () => {
+  it("starts anew as somebody else, with nothing left", async () => {
+    const bench = new Bench();
+    const socket = await bench.meet();
+    bench.desk.send("my secret");
+    socket.store_last(1);
+    bench.desk.keep();
+
+    const erasing = bench.desk.erase();
+    // The node would close it with 4100; whoever comes back then would be yet another visitor.
+    expect(socket.closed).toBe(true);
+    await erasing;
+
+    expect(bench.erased).toEqual(["token-v1"]);
+    expect(bench.storage.keys()).toEqual([]);
+    expect(texts(bench)).toEqual([]);
+    expect((await bench.open()).hello).toMatchObject({ token: "", conversation: 0, after: 0 });
+  });
+
+  it("that does not work is said, and everything is still there", async () => {
+    const bench = new Bench();
+    const socket = await bench.meet();
+    bench.desk.send("my secret");
+    socket.store_last(1);
+    bench.can_erase = false;
+
+    await bench.desk.erase();
+
+    expect(bench.desk.notice).toBeDefined();
+    expect(texts(bench)).toEqual(["visitor: my secret"]);
+    expect((await bench.open()).hello).toMatchObject({ token: "token-v1", after: 1 });
+  });
+
+  it("as somebody the page has named goes on as that person", async () => {
+    const bench = new Bench();
+    bench.desk.identify("a.b.c");
+    await bench.meet();
+
+    await bench.desk.erase();
+
+    expect((await bench.open()).hello).toMatchObject({ token: "", identity: "a.b.c" });
+  });
+
+  it("in another tab empties this one", async () => {
+    const bench = new Bench();
+    const socket = await bench.meet();
+    bench.desk.send("my secret");
+    socket.store_last(1);
+    bench.storage.delete("token");
+    bench.changed("token");
+    expect(texts(bench)).toEqual([]);
   });
 });

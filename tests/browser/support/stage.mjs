@@ -83,6 +83,11 @@ export class Visitor {
   /** The log as the node has it. @param {Chat} chat */
   async log(chat) {
     const token = await chat.kept_token();
+    return this.log_of(token);
+  }
+
+  /** The log to which a token leads. @param {string | undefined} token */
+  log_of(token) {
     assert.ok(token, "the page keeps no token");
     return read_log(this.frontdesk.node, token);
   }

@@ -7,7 +7,7 @@ import { Desk } from "./desk/desk.ts";
 import { browser_storage } from "./desk/storage.ts";
 import { lock_turnstile, storage_turnstile } from "./desk/turnstile.ts";
 import { parse } from "./markdown/blocks.ts";
-import { fetch_site, recall_site, type Site } from "./site.ts";
+import { erase_visitor, fetch_site, recall_site, type Site } from "./site.ts";
 import { css } from "./style/sheet.ts";
 import { Announcer } from "./view/announcer.ts";
 import { items } from "./view/items.ts";
@@ -66,6 +66,7 @@ class Seated {
         : storage_turnstile(this.#storage, tab, clock),
       dial: () => new WebSocket(`${seat.node.replace(/^http/, "ws")}/v1/connect`, SUBPROTOCOL),
       handle_change: () => this.#handle_change(),
+      erase: (token) => this.#erase(token),
       handle_news: (event) => this.#handle_news(event),
       emit: (name, detail) => seat.emit(name, detail),
     });
@@ -184,6 +185,14 @@ class Seated {
     this.#desk.logout();
     this.#session.delete("tab");
     this.#tell_unread();
+  }
+
+  async #erase(token: string): Promise<boolean> {
+    const { node, site } = this.seat;
+    const erased = await erase_visitor(node, site, token);
+    const words = strings_of(this.#language);
+    this.#announcer.say(erased ? words.ended : words.error);
+    return erased;
   }
 
   #handle_network(): void {

@@ -36,10 +36,12 @@ export const recall_site = (storage: Storage): Site | undefined => {
   return value === undefined ? undefined : read_site(value);
 };
 
+const url = (node: string, site: string) => `${node}/v1/sites/${encodeURIComponent(site)}`;
+
 /** Asks the node. `undefined`: no answer, or none that says anything; try again another time. */
 export async function fetch_site(node: string, site: string, storage: Storage): Promise<Site | undefined> {
   try {
-    const response = await fetch(`${node}/v1/sites/${encodeURIComponent(site)}`, { credentials: "omit" });
+    const response = await fetch(url(node, site), { credentials: "omit" });
     if (!response.ok) return undefined;
     const value: unknown = await response.json();
     storage.set(KEY, JSON.stringify(value));
@@ -48,3 +50,10 @@ export async function fetch_site(node: string, site: string, storage: Storage): 
     return undefined;
   }
 }
+
+/** Has the node forget the visitor with this token. False: it did not, or not all; ask again. */
+export const erase_visitor = (node: string, site: string, token: string): Promise<boolean> =>
+  fetch(`${url(node, site)}/visitors/me`, { method: "DELETE", headers: { authorization: `Bearer ${token}` } }).then(
+    (response) => response.ok,
+    () => false,
+  );

@@ -32,6 +32,8 @@ export interface DeskPorts {
   dial(): Socket;
   /** Something that is shown has changed. */
   handle_change(): void;
+  /** Has the node forget everything that the visitor with this token said. False: it could not. */
+  erase(token: string): Promise<boolean>;
   /** An event came that is no history. */
   handle_news(event: Event): void;
   emit(name: "ready" | "error", detail: unknown): void;
@@ -68,6 +70,8 @@ export class Desk {
   #stop: { id: string; turn: number } | undefined;
   /** Events up to here were there before the page was: history, no news. */
   #history = 0;
+  /** What was held when the node said reset, until the log is here anew. */
+  #before: readonly Event[] = [];
   #cancel_wake = () => {};
   #cancel_keep: (() => void) | undefined;
   #cancel_ack = () => {};
@@ -150,6 +154,21 @@ export class Desk {
   logout(): void {
     this.link.stop();
     this.#identity = "";
+    this.#forget();
+  }
+
+  /** Has everything that the visitor said deleted, here and there, and starts anew. */
+  async erase(): Promise<void> {
+    const token = this.#kept()?.token ?? "";
+    // The node closes the connections of whom it forgets; this one is to come back as somebody else.
+    this.link.stop();
+    const erased = await this.ports.erase(token);
+    if (erased) this.#forget();
+    this.notice = erased ? undefined : ErrorCode.unspecified;
+    this.link.connect();
+  }
+
+  #forget(): void {
     this.#cancel_keep?.();
     this.#cancel_keep = undefined;
     this.outbox.clear();
@@ -212,6 +231,7 @@ export class Desk {
         identity: this.#identity,
         conversation: this.log.conversation,
         after: this.log.after,
+        after_at_ms: this.log.events.at(-1)?.at_ms ?? 0,
         language: this.ports.language,
         turn,
         run,
@@ -244,6 +264,7 @@ export class Desk {
     this.#stop = undefined;
     this.standing = fold([]);
     this.#history = 0;
+    this.#before = [];
     this.ports.storage.delete("log");
   }
 
@@ -267,7 +288,8 @@ export class Desk {
     else if (frame.error) this.#handle_refusal(frame.error);
     else if (frame.token) this.#keep_token(frame.token.token, this.log.visitor);
     else return;
-    this.ports.handle_change();
+    // While a log comes anew, what was there before stays in view.
+    if (!this.#before.length) this.ports.handle_change();
   }
 
   #handle_welcome(welcome: Welcome): void {
@@ -289,10 +311,12 @@ export class Desk {
   }
 
   #handle_opened(opened: Opened): void {
+    const { conversation, events } = this.log;
     const anew = this.log.open(opened);
     // What came while the connection was away is news.
     if (anew || !this.met) this.#history = opened.head;
     if (anew) {
+      this.#before = opened.head && opened.conversation === conversation ? [...this.#before, ...events] : [];
       this.writing = nothing;
       this.#stop = undefined;
       this.standing = fold([]);
@@ -315,6 +339,16 @@ export class Desk {
     }
     this.#keep_soon();
     if (event.seq > this.#history) this.ports.handle_news(event);
+    else if (event.seq === this.#history) this.#compare();
+  }
+
+  /** The node has lost what it had stored: the visitor's own words are shown as not sent. */
+  #compare(): void {
+    for (const { visitor_message, at_ms } of this.#before) {
+      const id = visitor_message && to_hex(visitor_message.id);
+      if (id && !this.log_has(id)) this.outbox.give_back(id, visitor_message.text, at_ms);
+    }
+    this.#before = [];
   }
 
   #handle_delta(delta: Delta): void {

@@ -123,6 +123,12 @@ export class Outbox {
     return true;
   }
 
+  /** A message was stored and is lost: the visitor may send it again, under its id. */
+  give_back(id: string, text: string, at: number): void {
+    const entry = this.add({ kind: "send", text }, id, at);
+    this.#put({ ...entry, failed: ErrorCode.unspecified }, true);
+  }
+
   /** Sends a refused entry again, last in line and from this tab. An id that was refused itself needs a new one. */
   retry(id: string, new_id: string, now: number): void {
     const entry = this.find(id);

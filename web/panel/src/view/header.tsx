@@ -15,7 +15,7 @@ interface HeaderProps {
 }
 
 export function Header({ desk, words, name, online, close }: HeaderProps) {
-  const { owner, agent, asked } = desk.standing;
+  const { owner, agent } = desk.standing;
   const person = owner === "agent";
   const { kind } = desk.link.state;
   const connected = online && kind === "open";
@@ -29,7 +29,6 @@ export function Header({ desk, words, name, online, close }: HeaderProps) {
     : kind === "connecting" && !desk.met
       ? words.connecting
       : words.not_connected;
-  const may_end = owner !== "nobody" && asked > 0;
   return (
     <div class="top">
       <span class={person ? "face person" : "face"} aria-hidden="true">
@@ -39,7 +38,7 @@ export function Header({ desk, words, name, online, close }: HeaderProps) {
         <h2>{name || words.chat}</h2>
         <p class={`status ${connected ? owner : "off"}`}>{status}</p>
       </div>
-      {may_end && <Options desk={desk} words={words} />}
+      {desk.log.after > 0 && <Options desk={desk} words={words} />}
       <button type="button" class="icon-button" aria-label={words.close} onClick={close}>
         <Icon name="close" />
       </button>
@@ -52,9 +51,9 @@ interface OptionsProps {
   readonly words: Strings;
 }
 
-type Unfolded = "menu" | "question" | undefined;
+type Unfolded = "menu" | "end" | "erase" | undefined;
 
-/** What is seldom needed: a person, and the end of the conversation, which is asked for twice. */
+/** What is seldom needed: a person, the end of the conversation, its deletion. The last two are asked for twice. */
 class Options extends Component<OptionsProps, { unfolded: Unfolded }> {
   override state: { unfolded: Unfolded } = { unfolded: undefined };
 
@@ -89,8 +88,23 @@ class Options extends Component<OptionsProps, { unfolded: Unfolded }> {
     event.currentTarget.querySelector("button")!.focus();
   };
 
+  #question(ask: string, yes: string, run: () => void) {
+    return (
+      <div class="menu" role="group" aria-label={ask}>
+        <p>{ask}</p>
+        <button type="button" class="danger" onClick={this.#act(run)}>
+          {yes}
+        </button>
+        <button type="button" onClick={this.#fold}>
+          {this.props.words.cancel}
+        </button>
+      </div>
+    );
+  }
+
   override render({ desk, words }: OptionsProps) {
     const { unfolded } = this.state;
+    const { owner } = desk.standing;
     return (
       <div class="options" ref={this.#options} onFocusOut={this.#focus_out} onKeyDown={this.#key_down}>
         <button
@@ -104,29 +118,26 @@ class Options extends Component<OptionsProps, { unfolded: Unfolded }> {
         </button>
         {unfolded === "menu" && (
           <div class="menu">
-            {desk.standing.owner === "assistant" && (
+            {owner === "assistant" && (
               <button type="button" onClick={this.#act(() => desk.ask_person())}>
                 <Icon name="person" />
                 {words.talk}
               </button>
             )}
-            <button type="button" onClick={() => this.setState({ unfolded: "question" })}>
-              <Icon name="end" />
-              {words.end}
+            {owner !== "nobody" && (
+              <button type="button" onClick={() => this.setState({ unfolded: "end" })}>
+                <Icon name="end" />
+                {words.end}
+              </button>
+            )}
+            <button type="button" onClick={() => this.setState({ unfolded: "erase" })}>
+              <Icon name="erase" />
+              {words.erase}
             </button>
           </div>
         )}
-        {unfolded === "question" && (
-          <div class="menu">
-            <p>{words.end_ask}</p>
-            <button type="button" class="danger" onClick={this.#act(() => desk.close())}>
-              {words.end_yes}
-            </button>
-            <button type="button" onClick={this.#fold}>
-              {words.end_no}
-            </button>
-          </div>
-        )}
+        {unfolded === "end" && this.#question(words.end_ask, words.end, () => desk.close())}
+        {unfolded === "erase" && this.#question(words.erase_ask, words.discard, () => void desk.erase())}
       </div>
     );
   }

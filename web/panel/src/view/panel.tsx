@@ -91,7 +91,8 @@ export class Panel extends Component<PanelProps> {
         {this.#bar()}
         {this.#middle()}
         {this.#foot()}
-        <div class="hide" aria-live="polite" ref={this.props.parts.live} />
+        {/* The key keeps its element, in which something may stand, from becoming the foot. */}
+        <div key="live" class="hide" aria-live="polite" ref={this.props.parts.live} />
       </section>
     );
   }

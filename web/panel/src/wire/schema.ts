@@ -39,6 +39,7 @@ export const Hello = shape({
   turn: [7, "uint32"],
   run: [8, "uint32"],
   offset: [9, "uint32"],
+  after_at_ms: [10, "int64"],
 });
 export const Send = shape({ id: [1, "bytes"], text: [2, "string"] });
 export const Stop = shape({ id: [1, "bytes"], turn: [2, "uint32"] });
