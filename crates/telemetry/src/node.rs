@@ -106,8 +106,10 @@ impl NodeMetrics {
             turns: m.family("frontdesk_turns_total", "Turns that ended, by outcome.", "outcome")?,
             invocations: m.family("frontdesk_invocations_total", "Invocations of functions, by result.", "result")?,
             store_errors: m.family("frontdesk_store_errors_total", "Operations the store failed.", "operation")?,
-            bus_errors: m.counter("frontdesk_bus_errors_total", "Messages to other nodes that the bus did not take.")?,
-            due_claimed: m.counter("frontdesk_due_claimed_total", "Conversations whose due time this node took over.")?,
+            bus_errors: m
+                .counter("frontdesk_bus_errors_total", "Messages to other nodes that the bus did not take.")?,
+            due_claimed: m
+                .counter("frontdesk_due_claimed_total", "Conversations whose due time this node took over.")?,
             fenced: m.counter("frontdesk_appends_fenced_total", "Appends kept out by another node's claim.")?,
             resets: m.counter("frontdesk_logs_lost_total", "Logs in which acknowledged events were missing.")?,
             ended: m.family("frontdesk_conversations_ended_total", "Conversations closed or forgotten.", "by")?,
