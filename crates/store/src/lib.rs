@@ -25,8 +25,9 @@ pub use error::StoreError;
 pub use key::{Index, InvalidKey, Key, MAX_KEY_BYTES, MAX_KEY_PART_BYTES};
 pub use lease::Lease;
 pub use port::{
-    Answer, Append, Appended, BoxFuture, ClaimDue, Delete, Deleted, List, Listed, Listing, MAX_CLOCK_SKEW_MS, MAX_EVENT_BYTES,
-    MAX_LIMIT, MAX_READ_BYTES, MAX_VALUE_BYTES, Put, PutOutcome, Record, Reserve, SetDue, Store, Version,
+    Answer, Append, Appended, BoxFuture, ClaimDue, Delete, Deleted, List, Listed, Listing, MAX_CLOCK_SKEW_MS,
+    MAX_EVENT_BYTES, MAX_LIMIT, MAX_READ_BYTES, MAX_VALUE_BYTES, Put, PutOutcome, Record, Reserve, SetDue, Store,
+    Version,
 };
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;

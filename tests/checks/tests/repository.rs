@@ -12,7 +12,7 @@ fn arrows_between_crates_point_one_way() {
 
 #[test]
 fn trying_it_out_compiles_no_crate_of_amazons_sdk() {
-    let names = compiled_for_local_dev(&[]);
+    let names = compiled_for_local_dev(&[]).unwrap();
     assert!(names.iter().any(|name| name == "lambda_runtime"), "cargo tree is read wrongly");
     let amazons = layering::amazon_crates(names.iter().map(String::as_str));
     assert!(amazons.is_empty(), "{amazons:?}");
@@ -20,7 +20,7 @@ fn trying_it_out_compiles_no_crate_of_amazons_sdk() {
 
 #[test]
 fn amazons_sdk_is_compiled_for_who_asks_for_dynamodb_and_with_one_tls_library() {
-    let names = compiled_for_local_dev(&["--features", "dynamodb"]);
+    let names = compiled_for_local_dev(&["--features", "dynamodb"]).unwrap();
     let amazons = layering::amazon_crates(names.iter().map(String::as_str));
     assert!(amazons.contains("aws-sdk-dynamodb"), "{amazons:?}");
     let second: Vec<_> = amazons.iter().filter(|name| name.starts_with("aws-lc")).collect();
@@ -28,11 +28,10 @@ fn amazons_sdk_is_compiled_for_who_asks_for_dynamodb_and_with_one_tls_library() 
 }
 
 /// The names of the crates that `cargo run -p local-dev` compiles.
-fn compiled_for_local_dev(options: &[&str]) -> Vec<String> {
+fn compiled_for_local_dev(options: &[&str]) -> anyhow::Result<Vec<String>> {
     let tree = ["tree", "--package", "local-dev", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"];
-    let tree = repository::output(env!("CARGO"), &[&tree, options].concat()).unwrap();
-    let tree = String::from_utf8(tree).unwrap();
-    tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+    let tree = String::from_utf8(repository::output(env!("CARGO"), &[&tree, options].concat())?)?;
+    Ok(tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
 }
 
 #[test]

@@ -39,9 +39,9 @@ use conversation::{Body, ConversationId, Event, MessageId, Millis, Seq};
 
 pub use budget::*;
 pub use claims::*;
+pub use due::*;
 pub use forget::*;
 pub use leases::*;
-pub use due::*;
 pub use log::*;
 pub use records::*;
 

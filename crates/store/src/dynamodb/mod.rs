@@ -59,7 +59,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { linger: Duration::from_millis(10), timeout: Duration::from_secs(4), known_logs: 50_000, count_capacity: false }
+        Self {
+            linger: Duration::from_millis(10),
+            timeout: Duration::from_secs(4),
+            known_logs: 50_000,
+            count_capacity: false,
+        }
     }
 }
 

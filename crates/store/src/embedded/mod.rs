@@ -25,8 +25,8 @@ pub use open::{DATA_FILE, LOCK_FILE, OpenError};
 
 use crate::port::Answer;
 use crate::{
-    Append, Appended, ClaimDue, Delete, Deleted, Key, List, Listed, MAX_EVENT_BYTES, MAX_LIMIT, MAX_READ_BYTES, MAX_VALUE_BYTES,
-    Put, PutOutcome, Record, Reserve, SetDue, Store, StoreError,
+    Append, Appended, ClaimDue, Delete, Deleted, Key, List, Listed, MAX_EVENT_BYTES, MAX_LIMIT, MAX_READ_BYTES,
+    MAX_VALUE_BYTES, Put, PutOutcome, Record, Reserve, SetDue, Store, StoreError,
 };
 use budget::Budget;
 use engine::Engine;

@@ -20,7 +20,9 @@ fn event(seq: Seq, text: &str) -> Event {
 
 /// Appends one event that is due at its seq.
 async fn append(store: &dyn Store, conversation: &ConversationId, event: &Event) -> Result<Appended, StoreError> {
-    store.append_at(Append { conversation, event, due: Some(event.seq.into()), fence: Fence::Open, previous_at: 0 }).await
+    store
+        .append_at(Append { conversation, event, due: Some(event.seq.into()), fence: Fence::Open, previous_at: 0 })
+        .await
 }
 
 async fn log(store: &dyn Store, conversation: &ConversationId) -> Vec<Event> {
