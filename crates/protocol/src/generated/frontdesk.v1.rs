@@ -191,7 +191,7 @@ pub struct Ack {
 pub struct Event {
     #[prost(uint32, tag = "1")]
     pub seq: u32,
-    /// Unix milliseconds, by the clock of the node that stored it. 0 with `hidden`.
+    /// Unix milliseconds, by the clock of the node that stored it; also with `hidden`.
     #[prost(int64, tag = "2")]
     pub at_ms: i64,
     #[prost(oneof = "event::Body", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11")]
