@@ -31,21 +31,19 @@ fn histories_reach_every_corner_that_is_counted() {
     assert_eq!(found.tally.missed(), [""; 0], "never seen");
 }
 
-/// Histories that showed a fault of the core when they were first run, or do when its repair is taken back.
+/// Histories that show a fault that the core once had, when its repair is taken back. Whoever changes what a history draws
+/// has to look for them anew.
 #[test]
 fn histories_that_once_broke_an_invariant_break_none() {
     let found = [
-        (13, "a client got pieces of a turn whose message it had not got, or whose end it had"),
-        (1_301, "a client that had read further than its node got pieces of a turn that was over"),
-        (16, "a long answer pushed the question that waited for its end out of memory"),
-        (12, "a stop named a seq that is no visitor message, and was carried out"),
-        (200, "the runs of one turn on two nodes flickered on a third"),
-        (25, "a run got the number of a run that was still speaking"),
-        (7_163, "two nodes gave one number to their runs of one turn"),
-        (21_932, "late words of a run whose time was over took another run's place"),
-        (2_017, "a gap heard of during a read was forgotten after it"),
-        (2_096, "a gap behind an event that fits was not noticed"),
-        (2, "nobody was woken after a read that found nothing"),
+        (1_961, "a claim under which nothing was done was not given back, and kept the runner out"),
+        (21, "the bus told of an event of the new log, and it was taken in behind one of the lost log"),
+        (2_005, "a client whose newest event was hidden from it could not say which one it held"),
+        (10_280, "after a rest the log was compared with an event that was no longer in memory"),
+        (22_943, "after silence the late words of an older run were shown in place of the newer one's"),
+        (10, "history was read behind an event that the store had lost"),
+        (707, "the oldest event in memory was sent behind one that the store had lost"),
+        (5_354, "while the log was read it was forgotten that another node ran the turn"),
     ];
     for (seed, what) in found {
         assert_eq!(run(seed, &Options::default()).breach, None, "seed {seed}: {what}");
