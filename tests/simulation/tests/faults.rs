@@ -16,8 +16,8 @@ fn broken_invariants(fault: Fault) -> &'static [u8] {
         Fault::NoDueMark | Fault::AnswerTwice | Fault::WaitForever | Fault::IgnoreFence => &[5],
         Fault::SpeakOverPerson | Fault::KeepStreaming => &[6],
         Fault::ShowNotes => &[7],
-        // What is folded from two logs is neither, and whoever is shown it holds neither.
-        Fault::TrustLostLog => &[1, 4],
+        // Who has folded a mixture of two logs shows it to clients, and does not see what the log asks for.
+        Fault::TrustLostLog => &[1, 4, 5],
         Fault::UnboundedQueue | Fault::UnboundedText => &[8],
     }
 }
