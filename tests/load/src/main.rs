@@ -10,6 +10,10 @@ mod added;
 mod appends;
 mod backing;
 mod comeback;
+#[cfg(feature = "dynamodb")]
+mod cost;
+#[cfg(feature = "dynamodb")]
+mod counting;
 mod cross;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
@@ -80,11 +84,18 @@ enum Scenario {
     Cross(cross::Options),
     /// A node is killed or drained: how soon its clients are back, and what the others' visitors notice
     Comeback(comeback::Options),
+    /// What turns, and nodes that do nothing, cost on DynamoDB
+    #[cfg(feature = "dynamodb")]
+    Cost(cost::Options),
     /// Records a conversation for `wire` with a node that runs already
     Record(recording::Options),
     /// Is the node; for this program itself
     #[command(hide = true)]
     Node,
+    /// Is a node that counts what it consumes; for this program itself
+    #[cfg(feature = "dynamodb")]
+    #[command(hide = true)]
+    CountingNode,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -92,6 +103,10 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if matches!(scenario, Scenario::Node) {
         return runtime.block_on(node::run());
+    }
+    #[cfg(feature = "dynamodb")]
+    if matches!(scenario, Scenario::CountingNode) {
+        return runtime.block_on(counting::run());
     }
     println!("{}\n", machine::description());
     runtime.block_on(async {
@@ -104,6 +119,10 @@ fn main() -> anyhow::Result<()> {
             Scenario::Appends(options) => appends::run(&options).await,
             Scenario::Cross(options) => cross::run(&target, &options).await,
             Scenario::Comeback(options) => comeback::run(&target, &options).await,
+            #[cfg(feature = "dynamodb")]
+            Scenario::Cost(options) => cost::run(&target, &options).await,
+            #[cfg(feature = "dynamodb")]
+            Scenario::CountingNode => Ok(()),
             Scenario::Record(options) => recording::run(&target, &options).await,
             Scenario::Node => Ok(()),
         }

@@ -9,7 +9,7 @@ use client::Address;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{interval, timeout};
 
 use crate::Target;
@@ -56,6 +56,9 @@ struct Own {
     _folder: Option<TempDir>,
 }
 
+/// A node's input and output, if they were asked for.
+pub(crate) type Pipes = (Option<ChildStdin>, Option<ChildStdout>);
+
 /// Keys of the configuration, as in `NODE_NAME`, and their values.
 pub(crate) type Variables = Vec<(&'static str, String)>;
 
@@ -85,13 +88,41 @@ impl LoadedNode {
         functions: SocketAddr,
         variables: &Variables,
     ) -> anyhow::Result<Self> {
+        let command = command(target, "node")?;
+        Ok(Self::launch(target, command, name, functions, variables).await?.0)
+    }
+
+    /// As [`LoadedNode::start_with`], a node on DynamoDB that counts what it consumes.
+    ///
+    /// # Errors
+    /// As [`LoadedNode::start`].
+    #[cfg(feature = "dynamodb")]
+    pub(crate) async fn start_counting(
+        target: &Target,
+        name: &str,
+        functions: SocketAddr,
+        variables: &Variables,
+    ) -> anyhow::Result<(Self, crate::counting::Meter)> {
+        anyhow::ensure!(target.node.is_none(), "only this program's own node counts what it consumes");
+        let mut command = command(target, "counting-node")?;
+        crate::counting::Meter::prepare(&mut command);
+        let (node, pipes) = Self::launch(target, command, name, functions, variables).await?;
+        Ok((node, crate::counting::Meter::of(pipes)?))
+    }
+
+    async fn launch(
+        target: &Target,
+        mut command: Command,
+        name: &str,
+        functions: SocketAddr,
+        variables: &Variables,
+    ) -> anyhow::Result<(Self, Pipes)> {
         let is_alone = !variables.iter().any(|(key, _)| *key == "STORE_URL");
         let folder = match target.data.as_str() {
             "disk" if is_alone => Some(TempDir::with_prefix_in("load-", own_folder()?)?),
             _ => None,
         };
         let (listen, metrics) = (free_address()?, free_address()?);
-        let mut command = command(target)?;
         let data = folder.as_ref().map_or("memory".into(), |folder| folder.path().as_os_str().to_owned());
         command
             .env("FRONTDESK_NODE_NAME", name)
@@ -101,13 +132,15 @@ impl LoadedNode {
             .env("FRONTDESK_STORE_DATA", data)
             .envs(variables.iter().map(|(key, value)| (format!("FRONTDESK_{key}"), value)));
         let mut child = command.spawn().context("the node cannot be started")?;
+        // Whoever waits for a child closes its input.
+        let pipes = (child.stdin.take(), child.stdout.take());
         tokio::select! {
             ready = timeout(PATIENCE, until_ready(listen)) => ready.context("the node does not become ready")?,
             ended = child.wait() => bail!("the node ended before it was ready: {}", ended?),
         }
         let process = child.id().map(Process);
         let own = Some(Own { child, _folder: folder });
-        Ok(Self { address: Address::of(listen), site: "shop".to_owned(), process, own })
+        Ok((Self { address: Address::of(listen), site: "shop".to_owned(), process, own }, pipes))
     }
 
     /// Kills it (`kill -9`) and waits until it is gone.
@@ -153,12 +186,12 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A node's program, with the keys that every node here has.
-fn command(target: &Target) -> anyhow::Result<Command> {
+/// A node's program, in this role if it is this program, with the keys that every node here has.
+fn command(target: &Target, role: &str) -> anyhow::Result<Command> {
     let program = std::env::current_exe()?;
     let mut command = Command::new(target.node.as_ref().unwrap_or(&program));
     if target.node.is_none() {
-        command.arg("node");
+        command.arg(role);
     }
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FRONTDESK_")) {
         command.env_remove(name);

@@ -51,10 +51,8 @@ pub(super) struct Place {
 /// Where it keeps its data. Ends when it is dropped.
 enum Ground {
     Folder(TempDir),
-    Redis {
-        primary: RedisServer,
-        _replicas: Vec<RedisServer>,
-    },
+    /// A primary, and its replicas after it.
+    Redis(Vec<RedisServer>),
     Cluster(RedisCluster),
     #[cfg(feature = "dynamodb")]
     DynamoDb(DynamoDb),
@@ -107,7 +105,8 @@ impl Place {
                 let bytes = std::fs::metadata(folder.path().join(DATA_FILE))?.len();
                 Ok(Held { bytes, what: "size of the file as it is, free pages included" })
             }
-            Ground::Redis { primary, .. } => {
+            Ground::Redis(servers) => {
+                let primary = servers.first().context("there is no primary")?;
                 Ok(Held { bytes: used_memory(primary)?, what: "used_memory of the primary" })
             }
             Ground::Cluster(cluster) => {
@@ -130,10 +129,6 @@ impl Place {
     ///
     /// # Errors
     /// As [`Place::held`].
-    #[cfg_attr(
-        not(feature = "dynamodb"),
-        expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "see the other")
-    )]
     pub(super) fn logs(&self) -> anyhow::Result<Option<Held>> {
         #[cfg(feature = "dynamodb")]
         if let Ground::DynamoDb(server) = &self.ground {
@@ -153,14 +148,14 @@ fn embedded(folder: Option<PathBuf>) -> anyhow::Result<Place> {
 
 async fn redis(options: &Options) -> anyhow::Result<Place> {
     installed("redis-server")?;
-    let primary = RedisServer::start(redis_options(options.appendfsync))?;
-    let replica = || {
-        let options = RedisOptions { replica_of: Some(primary.port()), ..redis_options(options.appendfsync) };
-        RedisServer::start(options)
-    };
-    let replicas = (0..options.replicas).map(|_| replica()).collect::<anyhow::Result<Vec<_>>>()?;
-    let store = connect(&primary.url(), options.replicas).await?;
-    let ground = Ground::Redis { primary, _replicas: replicas };
+    let mut servers = vec![RedisServer::start(redis_options(options.appendfsync))?];
+    let (port, url) = (servers[0].port(), servers[0].url());
+    for _ in 0..options.replicas {
+        let replica = RedisOptions { replica_of: Some(port), ..redis_options(options.appendfsync) };
+        servers.push(RedisServer::start(replica)?);
+    }
+    let store = connect(&url, options.replicas).await?;
+    let ground = Ground::Redis(servers);
     Ok(Place { name: name("Redis", options), about: about_redis(), store, ground })
 }
 
