@@ -287,6 +287,33 @@ describe("the cursor", () => {
     expect(shown(bench)).toEqual(["kept stored", "lost stored"]);
   });
 
+  it("has moved to another conversation, and what was written before is not sent there by itself", async () => {
+    const bench = new Bench();
+    const socket = await bench.meet();
+    bench.desk.send("perhaps stored");
+    const { id } = socket.sent.at(-1)!.send!;
+    bench.drop();
+    bench.clock.pass(1_000);
+    const again = await bench.meet({ conversation: 2, reset: true });
+    expect(again.said).toEqual([]);
+    expect(shown(bench)).toEqual(["perhaps stored failed"]);
+
+    bench.desk.retry(bench.desk.outbox.entries[0]!.id);
+    expect(again.said).toEqual(["perhaps stored"]);
+    expect(again.sent.at(-1)!.send!.id).not.toEqual(id);
+  });
+
+  it("has moved to another conversation, where what is known to be stored is not shown", async () => {
+    const bench = new Bench();
+    const socket = await bench.meet();
+    bench.desk.send("stored");
+    socket.ack_last(1);
+    bench.drop();
+    bench.clock.pass(1_000);
+    await bench.meet({ conversation: 2, reset: true });
+    expect(shown(bench)).toEqual([]);
+  });
+
   it("is not used for another visitor's log", async () => {
     const bench = new Bench();
     (await bench.meet()).put({ event: visitor_message(1, "mine") });

@@ -68,17 +68,22 @@ export class Frontdesk {
     return (await fetch(`${this.#functions}/dev/status`)).json();
   }
 
+  /** @returns {Promise<any>} */
+  async #node_status() {
+    return (await this.status()).nodes[0];
+  }
+
   /** `kill -9` of the node; local-dev starts it again. Gives what waits until that has happened. */
   async kill_node() {
-    const { pid, restarts } = (await this.status()).node;
+    const { pid, restarts } = await this.#node_status();
     process.kill(pid, "SIGKILL");
     return () =>
-      until("the node's restart", async () => (await this.status()).node, (node) => node.restarts > restarts && node.state === "ready");
+      until("the node's restart", () => this.#node_status(), (node) => node.restarts > restarts && node.state === "ready");
   }
 
   /** Stops the node where it stands, as if its machine hung; what it gives lets it go on. */
   async freeze_node() {
-    const { pid } = (await this.status()).node;
+    const { pid } = await this.#node_status();
     process.kill(pid, "SIGSTOP");
     // The signal is on its way to every thread; until the last one stands, the node may still answer.
     await until("a node that stands still", () => thread_states(pid), (states) => states.every((state) => state === "T"));

@@ -188,10 +188,8 @@ class Seated {
   }
 
   async #erase(token: string): Promise<boolean> {
-    const { node, site } = this.seat;
-    const erased = await erase_visitor(node, site, token);
-    const words = strings_of(this.#language);
-    this.#announcer.say(erased ? words.ended : words.error);
+    const erased = await erase_visitor(this.seat.node, this.seat.site, token);
+    this.#announcer.say(strings_of(this.#language)[erased ? "ended" : "error"]);
     return erased;
   }
 

@@ -130,10 +130,9 @@ export class Desk {
   retry(id: string): void {
     if (this.standing.owner === "nobody") {
       const after = this.log.conversation;
-      const begins = this.outbox.entries.some((entry) => entry.command.kind === "begin");
-      if (!begins) this.outbox.add({ kind: "begin", after }, new_id(), this.ports.clock.now());
+      if (this.#next === after) this.outbox.add({ kind: "begin", after }, new_id(), this.ports.clock.now(), after);
     }
-    this.outbox.retry(id, new_id(), this.ports.clock.now());
+    this.outbox.retry(id, new_id(), this.ports.clock.now(), this.#next);
     this.#flush();
     this.ports.handle_change();
   }
@@ -162,9 +161,9 @@ export class Desk {
     const token = this.#kept()?.token ?? "";
     // The node closes the connections of whom it forgets; this one is to come back as somebody else.
     this.link.stop();
-    const erased = await this.ports.erase(token);
-    if (erased) this.#forget();
-    this.notice = erased ? undefined : ErrorCode.unspecified;
+    this.notice = undefined;
+    if (await this.ports.erase(token)) this.#forget();
+    else this.notice = ErrorCode.unspecified;
     this.link.connect();
   }
 
@@ -205,9 +204,15 @@ export class Desk {
 
   #command(command: Command): void {
     this.notice = undefined;
-    this.outbox.add(command, new_id(), this.ports.clock.now());
+    this.outbox.add(command, new_id(), this.ports.clock.now(), this.#next);
     this.#flush();
     this.ports.handle_change();
+  }
+
+  /** The conversation that what is said now belongs to: the next one, if it has been asked for. */
+  get #next(): number {
+    const { conversation } = this.log;
+    return this.outbox.entries.some(({ command }) => command.kind === "begin") ? conversation + 1 : conversation;
   }
 
   // Hello
@@ -322,8 +327,12 @@ export class Desk {
       this.standing = fold([]);
       this.#keep_soon();
     }
-    for (const { id, command } of this.outbox.entries) {
-      if (command.kind === "begin" && command.after < opened.conversation) this.#settle(id);
+    for (const { id, command, conversation } of this.outbox.entries) {
+      if (command.kind === "begin") {
+        if (command.after < opened.conversation) this.#settle(id);
+      } else if (conversation && conversation < opened.conversation && id !== this.#in_flight) {
+        this.outbox.leave_behind(id);
+      }
     }
   }
 
@@ -346,7 +355,9 @@ export class Desk {
   #compare(): void {
     for (const { visitor_message, at_ms } of this.#before) {
       const id = visitor_message && to_hex(visitor_message.id);
-      if (id && !this.log_has(id)) this.outbox.give_back(id, visitor_message.text, at_ms);
+      if (!id || this.log_has(id)) continue;
+      this.outbox.add({ kind: "send", text: visitor_message.text }, id, at_ms, this.log.conversation);
+      this.outbox.refuse(id, ErrorCode.unspecified, 0, 0);
     }
     this.#before = [];
   }

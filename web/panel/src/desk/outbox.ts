@@ -18,6 +18,8 @@ export interface Entry {
   /** Unix milliseconds by this computer's clock; for show. */
   readonly at: number;
   readonly order: number;
+  /** Where it was written. 0: before the first Welcome. */
+  readonly conversation: number;
   readonly tab: string;
   /** The error code that refused it for good. */
   readonly failed?: number | undefined;
@@ -69,9 +71,9 @@ export class Outbox {
     return [...new Set(this.#entries.map((entry) => entry.tab))].filter((tab) => tab !== this.tab);
   }
 
-  add(command: Command, id: string, now: number): Entry {
+  add(command: Command, id: string, now: number, conversation: number): Entry {
     const order = 1 + Math.max(0, ...this.#entries.map((entry) => entry.order));
-    const entry: Entry = { id, command, at: now, order, tab: this.tab };
+    const entry: Entry = { id, command, at: now, order, conversation, tab: this.tab };
     this.#put(entry, true);
     return entry;
   }
@@ -123,19 +125,19 @@ export class Outbox {
     return true;
   }
 
-  /** A message was stored and is lost: the visitor may send it again, under its id. */
-  give_back(id: string, text: string, at: number): void {
-    const entry = this.add({ kind: "send", text }, id, at);
-    this.#put({ ...entry, failed: ErrorCode.unspecified }, true);
+  /** The visitor is in another conversation: it may be stored where it was written, where alone its id is known. */
+  leave_behind(id: string): void {
+    if (this.#of(id).stored) this.drop(id);
+    else this.refuse(id, ErrorCode.conversation_closed, 0, 0);
   }
 
-  /** Sends a refused entry again, last in line and from this tab. An id that was refused itself needs a new one. */
-  retry(id: string, new_id: string, now: number): void {
+  /** Sends a refused entry again, last in line and from this tab. In another conversation it is another message. */
+  retry(id: string, new_id: string, now: number, conversation: number): void {
     const entry = this.find(id);
     if (entry?.failed === undefined) return;
-    const keep = entry.failed !== ErrorCode.id_reused && entry.failed !== ErrorCode.invalid_id;
+    const spent = entry.failed === ErrorCode.id_reused || entry.conversation !== conversation;
     this.drop(id);
-    this.add(entry.command, keep ? id : new_id, now);
+    this.add(entry.command, spent ? new_id : id, now, conversation);
   }
 
   /** Forgets an entry: its event has come, or the visitor threw it away. */
