@@ -13,6 +13,9 @@ use crate::world::World;
 /// How long a claim keeps others away beyond a turn's own deadline; as in conn-node.
 const CLAIM_GRACE: Millis = 5_000;
 
+/// How often a node looks whether logs have grown unheard.
+const REFRESH: Millis = 8_000;
+
 /// After how long without a command a conversation may rest; as in conn-node.
 const REST: Millis = 1_000;
 
@@ -37,6 +40,10 @@ impl World {
             let waits = slot.is_some_and(|slot| slot.under_way || slot.routing || !slot.asked.is_empty());
             ensure!(0, !waits, "a conversation is called idle while something is under way");
         }
+        if self.now < self.nodes[node].refreshed_at + REFRESH {
+            return Ok(());
+        }
+        self.nodes[node].refreshed_at = self.now;
         let held: Vec<ConversationIx> = self.nodes[node].slots.keys().copied().collect();
         for conversation in held {
             // Of one that is empty nothing can be missing; the visitor's record tells that it was forgotten.
@@ -144,7 +151,9 @@ impl World {
         heirs: &[Incarnation],
     ) -> Checked {
         let over = !self.watch.state(conversation).is_unanswered(turn);
-        let taken = self.watch.runner(conversation) != Some(dead);
+        // Somebody may have run it all the time: two nodes can each believe that the other died.
+        let runs = self.nodes.iter().any(|node| node.slots.get(&conversation).is_some_and(|slot| slot.run.is_some()));
+        let taken = runs || self.watch.runner(conversation) != Some(dead);
         let heir = heirs.iter().find(|heir| self.is_alive(**heir) && self.serves(heir.node, conversation));
         let Some(heir) = heir else { return Ok(()) };
         self.tally.inherited += 1;

@@ -28,6 +28,8 @@ pub(crate) struct Node {
     pub(crate) slots: BTreeMap<ConversationIx, Slot>,
     pub(crate) connections: BTreeMap<ConnectionIx, Connection>,
     pub(crate) next_key: CommandKey,
+    /// When it looked last whether logs have grown unheard.
+    pub(crate) refreshed_at: Millis,
     /// Nobody is let in any more; it ends soon.
     pub(crate) draining: bool,
     /// Cut off from the bus until then.
@@ -49,6 +51,7 @@ impl Node {
             slots,
             connections,
             next_key: 0,
+            refreshed_at: 0,
             draining: false,
             deaf_until: 0,
         }

@@ -41,7 +41,7 @@ pub(crate) struct Plan {
     pub(crate) drain_every: Millis,
     /// Whether a conversation is forgotten on request.
     pub(crate) forgets: bool,
-    /// How often a node looks for what is due and refreshes what is looked at.
+    /// How often a node looks for what is due.
     pub(crate) tick: Millis,
     /// How often a node lets conversations rest; 0: never.
     pub(crate) rests: Millis,

@@ -23,7 +23,7 @@ const EPOCH: Millis = 1_800_000_000_000;
 const SETTLING: Millis = 150_000;
 
 /// More steps than any history needs; who reaches them runs in a circle.
-const MOST_STEPS: u64 = 100_000;
+const MOST_STEPS: u64 = 300_000;
 
 /// Everything there is.
 #[derive(Debug)]
