@@ -16,7 +16,7 @@ use crate::node::Node;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long either may take to answer.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+const PATIENCE: Duration = Duration::from_millis(1_000);
 
 /// In how many parts the conversations are looked through while the bus is away, one part a look: each is compared with its
 /// log every two seconds.
