@@ -80,11 +80,24 @@ pub(crate) enum Happening {
     /// A conversation is to be forgotten.
     Forget(ConversationIx),
     /// Somebody must have taken a turn up by now, whose node died.
-    TakenOver { conversation: ConversationIx, turn: Seq, runner: Incarnation, heirs: Vec<Incarnation> },
+    TakenOver(Left),
     /// From now on nothing fails.
     Calm,
     /// The history is over.
     End,
+}
+
+/// A turn whose runner died.
+#[derive(Debug, Clone)]
+pub(crate) struct Left {
+    pub(crate) conversation: ConversationIx,
+    /// The newest message that waited for its answer.
+    pub(crate) turn: Seq,
+    /// What had been answered.
+    pub(crate) answered: Seq,
+    pub(crate) runner: Incarnation,
+    /// Nodes that served the conversation then.
+    pub(crate) heirs: Vec<Incarnation>,
 }
 
 /// What the function says, and what follows.

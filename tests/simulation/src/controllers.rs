@@ -1,9 +1,9 @@
 //! What a node does by itself, from time to time: it looks for what is due and claims it, lets rest and lets go what nobody
 //! needs, looks whether logs have grown unheard, and ends in good order.
 
-use conversation::{Claim, Fence, Millis, Seq};
+use conversation::{Claim, Fence, Millis};
 
-use crate::agenda::{ConversationIx, Happening, Incarnation, NodeIx};
+use crate::agenda::{ConversationIx, Happening, Incarnation, Left, NodeIx};
 use crate::slot::Slot;
 use crate::store::{Answer, Request};
 use crate::trace::tell;
@@ -124,18 +124,22 @@ impl World {
         if !self.plan.is_clear {
             return;
         }
-        let policy = &self.plan.policy;
-        let at = self.now + policy.runner_silence + 2 * policy.patience + SLACK;
         let runs = |(ix, slot): (&ConversationIx, &Slot)| slot.run.map(|_| *ix);
         let left: Vec<ConversationIx> = self.nodes[dead].slots.iter().filter_map(runs).collect();
         for conversation in left {
-            let Some(turn) = self.watch.state(conversation).open_turn() else { continue };
+            let state = self.watch.state(conversation);
+            let (answered, Some(turn)) = (state.answered(), state.open_turn()) else { continue };
             let others = (0..self.nodes.len()).filter(|node| *node != dead && self.nodes[*node].up);
             let heirs = others.filter(|node| self.serves(*node, conversation)).map(|node| self.incarnation(node));
-            let heirs: Vec<Incarnation> = heirs.collect();
-            let runner = self.incarnation(dead);
-            self.agenda.plan(at, Happening::TakenOver { conversation, turn, runner, heirs });
+            let left = Left { conversation, turn, answered, runner: self.incarnation(dead), heirs: heirs.collect() };
+            self.plan_takeover(left);
         }
+    }
+
+    fn plan_takeover(&mut self, left: Left) {
+        let policy = &self.plan.policy;
+        let at = self.now + policy.runner_silence + 2 * policy.patience + SLACK;
+        self.agenda.plan(at, Happening::TakenOver(left));
     }
 
     fn serves(&self, node: NodeIx, conversation: ConversationIx) -> bool {
@@ -143,21 +147,22 @@ impl World {
     }
 
     /// The time is over in which somebody must have taken a turn up.
-    pub(crate) fn check_takeover(
-        &mut self,
-        conversation: ConversationIx,
-        turn: Seq,
-        dead: Incarnation,
-        heirs: &[Incarnation],
-    ) -> Checked {
-        let over = !self.watch.state(conversation).is_unanswered(turn);
+    pub(crate) fn check_takeover(&mut self, left: Left) -> Checked {
+        let conversation = left.conversation;
+        let state = self.watch.state(conversation);
         // Somebody may have run it all the time: two nodes can each believe that the other died.
         let runs = self.nodes.iter().any(|node| node.slots.get(&conversation).is_some_and(|slot| slot.run.is_some()));
-        let taken = runs || self.watch.runner(conversation) != Some(dead);
-        let heir = heirs.iter().find(|heir| self.is_alive(**heir) && self.serves(heir.node, conversation));
-        let Some(heir) = heir else { return Ok(()) };
+        let over = !state.is_unanswered(left.turn) || self.watch.runner(conversation) != Some(left.runner);
+        let answered = state.answered();
+        let is_there = |heir: &&Incarnation| self.is_alive(**heir) && self.serves(heir.node, conversation);
+        let Some(heir) = left.heirs.iter().find(is_there) else { return Ok(()) };
+        if answered != left.answered && !over && !runs {
+            // Somebody ended the turn before it: he was heard of, and died as well.
+            self.plan_takeover(Left { answered, ..left });
+            return Ok(());
+        }
         self.tally.inherited += 1;
-        ensure!(5, over || taken, "turn {turn} of c{conversation} was not taken up by node{}", heir.node);
+        ensure!(5, over || runs, "turn {} of c{conversation} was not taken up by node{}", left.turn, heir.node);
         Ok(())
     }
 }

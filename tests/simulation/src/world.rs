@@ -206,9 +206,7 @@ impl World {
             Happening::Tick(of) => self.node_ticks(of)?,
             Happening::Rest(of) => self.node_rests(of),
             Happening::Drained(of) => self.node_is_drained(of),
-            Happening::TakenOver { conversation, turn, runner, heirs } => {
-                self.check_takeover(conversation, turn, runner, &heirs)?;
-            }
+            Happening::TakenOver(left) => self.check_takeover(left)?,
             other => return self.weather(other),
         }
         Ok(())
