@@ -84,7 +84,12 @@ async fn erase_for(node: &Arc<Node>, site: &str, visitor: &str, request: &Header
         let refusal = Refusal::new(ErrorCode::Draining, "the node is about to stop; ask again, another one answers");
         return Err(Refusal { retry_after_ms: RETRY_AFTER_MS, ..refusal });
     }
-    let forgotten = life::erase(node, site, visitor.as_str()).await.map_err(|error| {
+    node.limits.message(site, &visitor)?;
+    // A task of its own: somebody who hangs up has asked all the same.
+    let (erasing, of, whose) = (Arc::clone(node), site.to_owned(), visitor.clone());
+    let task = tokio::spawn(async move { life::erase(&erasing, &of, whose.as_str()).await });
+    let erased = task.await.unwrap_or_else(|error| Err(life::LifeError::Broken(error.to_string())));
+    let forgotten = erased.map_err(|error| {
         tracing::error!(site, %visitor, %error, "a visitor cannot be forgotten");
         let message = "not everything could be forgotten, the store does not answer; ask again for the rest";
         Refusal { retry_after_ms: RETRY_AFTER_MS, ..Refusal::new(ErrorCode::Unavailable, message) }
@@ -107,7 +112,11 @@ fn whom(node: &Node, known: &Site, site: &str, named: &str, request: &HeaderMap)
     }
     let own = match node.tokens.verify(bearer, site, now) {
         Ok(verified) => verified.visitor,
-        Err(refusal) => known.admission.visitor_of_identity(bearer, now).ok_or(refusal)?,
+        Err(_) => known.admission.visitor_of_identity(bearer, now).ok_or_else(|| {
+            let message = "this is no token of a visitor of this site that is still good, and no identity or erase token that \
+                           one of the site's identity keys has signed";
+            Refusal::new(ErrorCode::TokenInvalid, message)
+        })?,
     };
     if named == ME || named == own.as_str() {
         return Ok(own);

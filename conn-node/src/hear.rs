@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bus::{Received, Subscription, Topic};
-use conversation::{Millis, Notice};
+use conversation::{Live, Millis, Notice};
 use protocol::bus::BusMessage;
 
 use crate::clock;
@@ -24,7 +24,7 @@ const RECENT_MS: Millis = 60_000;
 /// Tells the other nodes. A node that is alone has no bus and says nothing.
 pub(crate) fn publish(node: &Node, held: &Held, notice: &Notice) {
     let Some(bus) = &node.bus else { return };
-    let message = protocol::bus::encode_notice(&node.config.node.name, notice);
+    let message = protocol::bus::encode_notice(&node.speaker, notice);
     if let Err(error) = bus.publish(&Topic::Conversation(held.id().clone()), message.into()) {
         // Nobody depends on the bus: who misses an event finds the gap, who misses all finds a due time.
         node.metrics.bus_errors.inc();
@@ -100,7 +100,7 @@ async fn subscribe(node: &Weak<Node>, held: &Weak<Held>) -> Option<Subscription>
 
 async fn hear(node: &Arc<Node>, held: &Arc<Held>, bytes: &[u8]) {
     let message = match BusMessage::decode(bytes) {
-        Ok(message) if message.node == node.config.node.name => return,
+        Ok(message) if message.node == node.speaker => return,
         Ok(message) => message,
         Err(error) => return tracing::warn!(conversation = %held.id(), %error, "a bus message is dropped"),
     };
@@ -115,7 +115,11 @@ async fn hear(node: &Arc<Node>, held: &Arc<Held>, bytes: &[u8]) {
         }
         Notice::Turn(text) => held.handle(node, |live, now| live.handle_heard_turn(now, &text)),
         Notice::AskTurn => held.handle(node, |live, _| live.handle_ask_turn()),
-        Notice::Forgotten => life::heard_forgotten(node, held),
+        // Whoever can publish must not be able to send visitors away: the log tells.
+        Notice::Forgotten => match node.store.head(held.id()).await {
+            Ok(0) => life::heard_forgotten(node, held),
+            Ok(_) | Err(_) => held.handle(node, Live::handle_refresh),
+        },
     }
 }
 

@@ -347,7 +347,7 @@ impl Held {
         }
     }
 
-    async fn store(&self, node: &Node, planned: &Planned) -> Result<Appended, StoreError> {
+    async fn store(&self, node: &Arc<Node>, planned: &Planned) -> Result<Appended, StoreError> {
         let Planned { event, due, fence, previous_at } = planned;
         if self.is_forgotten() {
             return Ok(Appended::Conflict); // What was under way must not begin it anew.
@@ -357,7 +357,12 @@ impl Held {
             life::enlist(node, &self.id).await?;
         }
         let (due, fence, previous_at) = (*due, *fence, *previous_at);
-        node.store.append_at(Append { conversation: &self.id, event, due, fence, previous_at }).await
+        let append = Append { conversation: &self.id, event, due, fence, previous_at };
+        match node.store.append_at(append).await? {
+            // It began a log that somebody had erased before this node heard of it.
+            Appended::Stored if event.seq == 1 && !life::begins(node, &self.id).await? => Ok(Appended::Conflict),
+            appended => Ok(appended),
+        }
     }
 
     async fn read(self: Arc<Self>, node: Arc<Node>, after: u32) {

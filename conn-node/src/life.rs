@@ -27,7 +27,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long the lease holds beyond the last look, milliseconds: two looks may fail.
 const LEASE_MS: Millis = 35_000;
 
-/// Conversations looked at in one go.
+/// How long one look at a site goes on while there is more to do, milliseconds. Well below [`LEASE_MS`].
+const LONGEST_LOOK_MS: Millis = 8_000;
+
+/// Conversations listed at one time.
 const BATCH: usize = 100;
 
 /// When a conversation that should end and cannot is looked at again, milliseconds.
@@ -48,6 +51,12 @@ pub(crate) enum LifeError {
     /// The visitor's record cannot be read.
     #[error(transparent)]
     Visitor(#[from] VisitorError),
+    /// The task that did it ended early.
+    #[error("it was broken off: {0}")]
+    Broken(String),
+    /// An entry of the index that names no conversation.
+    #[error("the entry names no conversation")]
+    Nameless,
     /// A name that cannot be one.
     #[error(transparent)]
     Key(#[from] InvalidKey),
@@ -98,6 +107,24 @@ pub(crate) async fn enlist(node: &Node, id: &ConversationId) -> Result<(), Store
     Ok(())
 }
 
+/// Whether a log that has just begun may go on. One whose visitor has been moved on meanwhile is forgotten again: the
+/// erasure that did it moves the visitor on before it forgets, so either it or this look finds the log.
+///
+/// # Errors
+/// The store fails: nobody knows.
+pub(crate) async fn begins(node: &Arc<Node>, id: &ConversationId) -> Result<bool, StoreError> {
+    match visitors::settle(&*node.store, id, clock::now()).await {
+        Ok(true) => Ok(true),
+        Ok(false) => match forget(node, id).await {
+            Ok(()) => Ok(false),
+            Err(LifeError::Store(error)) => Err(error),
+            Err(error) => Err(StoreError::Invalid { what: format!("forget {id}"), reason: error.to_string() }),
+        },
+        Err(VisitorError::Store(error)) => Err(error),
+        Err(error) => Err(StoreError::Invalid { what: format!("begin {id}"), reason: error.to_string() }),
+    }
+}
+
 /// Looks after all sites, for ever, while this node holds the lease.
 pub(crate) async fn control(node: Arc<Node>) {
     let mut every = tokio::time::interval(LOOK_EVERY);
@@ -138,16 +165,34 @@ async fn hold(node: &Node, lease: Option<Lease>) -> Result<Option<Lease>, LifeEr
 
 /// Looks at what is listed up to now.
 async fn look(node: &Arc<Node>, site: &str) -> Result<(), LifeError> {
-    let now = clock::now();
+    let began = clock::now();
     let index = index(site)?;
-    let list = List { index: &index, from: 0, to: now, after: None, limit: BATCH, now };
-    for listed in node.store.list(list).await? {
-        match conversation_of(site, &listed.key) {
-            Some(id) => look_at(node, &id, &listed, &index).await?,
-            None => tracing::error!(site, "the index of lives names no conversation; the entry is left alone"),
+    loop {
+        let now = clock::now();
+        let list = List { index: &index, from: 0, to: now, after: None, limit: BATCH, now };
+        let listed = node.store.list(list).await?;
+        let is_last = listed.len() < BATCH;
+        for listed in listed {
+            let looked = match conversation_of(site, &listed.key) {
+                Some(id) => look_at(node, &id, &listed, &index).await,
+                None => Err(LifeError::Nameless),
+            };
+            match looked {
+                Ok(()) => {}
+                Err(LifeError::Store(error @ StoreError::Unavailable { .. })) => return Err(error.into()),
+                Err(error) => {
+                    // One that cannot be looked at must not stand in the way of all that come after it.
+                    tracing::error!(site, entry = %listed.key, %error, "passed over; it is looked at again");
+                    let (version, at) = (Some(listed.record.version), now + LOOK_AGAIN_MS);
+                    let _placed = place(node, &listed.key, &index, version, at, now).await?;
+                }
+            }
+        }
+        // The lease must be renewed in time; what is left comes with the next look.
+        if is_last || clock::now().saturating_sub(began) > LONGEST_LOOK_MS {
+            return Ok(());
         }
     }
-    Ok(())
 }
 
 async fn look_at(node: &Arc<Node>, id: &ConversationId, listed: &Listed, index: &Index) -> Result<(), LifeError> {
@@ -205,14 +250,19 @@ async fn close(node: &Arc<Node>, held: &Arc<Held>, before: Millis) {
 /// The store fails. What was forgotten by then stays forgotten; ask again for the rest.
 pub(crate) async fn erase(node: &Arc<Node>, site: &str, visitor: &str) -> Result<u32, LifeError> {
     let now = clock::now();
-    // First, so that whoever comes back meanwhile begins another one.
-    let newest = visitors::leave_all(&*node.store, site, visitor, now).await?;
-    for ordinal in 1..=newest.ordinal() {
+    let current = visitors::current(&*node.store, site, visitor, now).await?;
+    let has_begun = node.store.head(&current).await? > 0;
+    // First, so that whoever comes back meanwhile begins another one. Who has said nothing in the newest stays in it.
+    let left = visitors::leave_all(&*node.store, &current, has_begun, now).await?;
+    let mut erased = 0;
+    for ordinal in left.ordinals.clone() {
         let id = ConversationId::new(site, visitor, ordinal).map_err(VisitorError::from)?;
         forget(node, &id).await?;
         node.metrics.ended.with("erased").inc();
+        erased += 1;
     }
-    Ok(newest.ordinal())
+    visitors::note_forgotten(&*node.store, site, visitor, &left, clock::now()).await?;
+    Ok(erased)
 }
 
 /// Forgets one conversation: its log, its listing, and what nodes hold of it.
@@ -227,7 +277,7 @@ async fn forget(node: &Arc<Node>, id: &ConversationId) -> Result<(), LifeError> 
     }
     // Last: while it is listed, somebody who finds it half forgotten goes on.
     let _deleted = node.store.delete(Delete { key: &key(id)?, expected: None, now }).await?;
-    tracing::info!(conversation = %id, "forgotten");
+    tracing::debug!(conversation = %id, "forgotten");
     Ok(())
 }
 

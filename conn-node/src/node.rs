@@ -38,6 +38,9 @@ pub(crate) struct Node {
     pub(crate) limits: Limits,
     pub(crate) drain: Drain,
     pub(crate) health: Health,
+    /// What this process signs with on the bus: its name, and a number of its own, so that two nodes to which somebody gave
+    /// one name still hear each other.
+    pub(crate) speaker: String,
 }
 
 /// One site on this node.
@@ -134,7 +137,7 @@ impl Node {
     /// Tells the other nodes that a conversation which is not held here is gone.
     pub(crate) fn publish_forgotten(&self, id: &ConversationId) {
         let Some(bus) = &self.bus else { return };
-        let message = protocol::bus::encode_notice(&self.config.node.name, &Notice::Forgotten);
+        let message = protocol::bus::encode_notice(&self.speaker, &Notice::Forgotten);
         if let Err(error) = bus.publish(&Topic::Conversation(id.clone()), message.into()) {
             // Who misses it finds the log gone when it is looked at next.
             self.metrics.bus_errors.inc();

@@ -153,6 +153,9 @@ pub async fn bind(config: Config, parts: Parts) -> Result<Bound, RunError> {
         true => Some(token_key::load_or_make(&config.store.data)?),
         false => None,
     };
+    if config.sites.is_empty() {
+        tracing::warn!("no site is configured, so no visitor is let in: set FRONTDESK_CONFIG, or add a [sites.KEY]");
+    }
     let tokens = TokenKeys::new(&config.tokens, own_key)?;
     let listener = listen("node.listen", config.node.listen).await?;
     let metrics_listener = listen("node.metrics_listen", config.node.metrics_listen).await?;
@@ -160,6 +163,7 @@ pub async fn bind(config: Config, parts: Parts) -> Result<Bound, RunError> {
         store: Arc::new(TimedStore::new(parts.store, Duration::from_millis(config.store.timeout_ms))),
         sites: sites(&config, parts.bus.is_some())?,
         health: Health::default(),
+        speaker: format!("{}/{:08x}", config.node.name, rand::random::<u32>()),
         bus: parts.bus,
         invoker: parts.invoker,
         metrics: NodeMetrics::new(&config.node.name)?,

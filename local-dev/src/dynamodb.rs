@@ -67,7 +67,11 @@ fn open(data: &Data) -> Result<Database, DynamoDbError> {
         Data::Memory => Database::memory(),
         Data::Folder(folder) => {
             let failed = |source| DynamoDbError::Folder { path: folder.clone(), source };
-            std::fs::create_dir_all(folder).map_err(failed)?;
+            // What people wrote is for this account only, as in the embedded store's folder.
+            let mut builder = std::fs::DirBuilder::new();
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder.recursive(true).create(folder).map_err(failed)?;
             Database::new(&folder.join(FILE_NAME).to_string_lossy())
         }
     };

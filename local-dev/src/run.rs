@@ -181,7 +181,11 @@ pub async fn run(
             }
             running
         } => running,
-        () = &mut stop => Ok(Vec::new()),
+        () = &mut stop => {
+            // The nodes that were starting end with the future that waited for them.
+            stop_functions(functions).await;
+            return Ok(());
+        }
     };
     let running = match running {
         Ok(running) => running,

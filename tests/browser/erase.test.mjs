@@ -45,7 +45,7 @@ scene("deleting can be thought better of, and done with the keyboard", async (t)
   assert.equal(await focused(chat), "More options");
 
   await chat.page.keyboard.press("Enter");
-  for (let stops = 0; (await focused(chat)) !== "Delete this conversation"; stops++) {
+  for (let stops = 0; (await focused(chat)) !== "Delete all I wrote"; stops++) {
     assert.ok(stops < 5, "the keyboard does not get there");
     await chat.page.keyboard.press("Tab");
   }
@@ -94,7 +94,7 @@ scene("deleting that does not work says so and leaves everything", async (t) => 
 /** @param {import("./support/chat.mjs").Chat} chat */
 async function ask_to_delete(chat) {
   await chat.button("More options").click();
-  await chat.button("Delete this conversation").click();
+  await chat.button("Delete all I wrote").click();
 }
 
 /** What has the focus, by its name. @param {import("./support/chat.mjs").Chat} chat */

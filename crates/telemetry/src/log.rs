@@ -40,7 +40,9 @@ where
 
 fn filter(level: LevelFilter) -> Targets {
     let quiet = level.min(LevelFilter::WARN);
-    QUIET.into_iter().fold(Targets::new().with_default(level), |filter, target| filter.with_target(target, quiet))
+    // The stand-in for DynamoDB warns of every condition that was not met, which is how conflicts are found.
+    let all = Targets::new().with_default(level).with_target("dynoxide", level.min(LevelFilter::ERROR));
+    QUIET.into_iter().fold(all, |filter, target| filter.with_target(target, quiet))
 }
 
 fn level(level: LogLevel) -> LevelFilter {

@@ -27,7 +27,7 @@ export const PHRASES = {
     unanswerable: "Do you have something from 1998?",
     offline: ["I am on a train, one moment", "Can you hold a bag of Cloud Mist for me?", "I would pick it up on Saturday"],
     person: "It is for a wedding, about 80 guests.",
-    buttons: { stop: "Stop", options: "More options", talk: "Talk to a person", end: "End conversation", erase: "Delete this conversation", erase_yes: "Delete" },
+    buttons: { stop: "Stop", options: "More options", talk: "Talk to a person", end: "End conversation", erase: "Delete all I wrote", erase_yes: "Delete" },
   },
   zh: {
     question: "我刚开始喝茶，选哪一款好？怎么泡？",
@@ -43,7 +43,7 @@ export const PHRASES = {
     unanswerable: "有 1998 年的老茶吗？",
     offline: ["我在火车上，稍等", "可以帮我留一包云雾吗？", "我周六来取"],
     person: "婚礼用的，大约八十位客人。",
-    buttons: { stop: "停止", options: "更多选项", talk: "转人工", end: "结束对话", erase: "删除对话记录", erase_yes: "删除" },
+    buttons: { stop: "停止", options: "更多选项", talk: "转人工", end: "结束对话", erase: "删除我的全部记录", erase_yes: "删除" },
   },
   ar: {
     question: "أي شاي أبدأ به، وكيف أحضّره؟",
@@ -59,6 +59,6 @@ export const PHRASES = {
     unanswerable: "هل عندكم شاي من سنة 1998؟",
     offline: ["أنا في القطار، لحظة", "هل تحجزون لي كيسًا من Cloud Mist؟", "سآخذه يوم السبت"],
     person: "إنه لحفل زفاف، نحو ثمانين ضيفًا.",
-    buttons: { stop: "إيقاف", options: "خيارات أخرى", talk: "تحدث إلى موظف", end: "إنهاء المحادثة", erase: "حذف المحادثة", erase_yes: "حذف" },
+    buttons: { stop: "إيقاف", options: "خيارات أخرى", talk: "تحدث إلى موظف", end: "إنهاء المحادثة", erase: "حذف كل ما كتبته", erase_yes: "حذف" },
   },
 };

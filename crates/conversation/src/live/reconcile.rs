@@ -21,7 +21,7 @@ impl Live {
         };
         let runner = self.runner().filter(|there| there.until > now);
         let due = match runner {
-            Some(there) => Some(there.deadline + 2 * self.policy.turn_grace),
+            Some(there) => Some(there.deadline.saturating_add(2 * self.policy.turn_grace)),
             None if self.is_owed() || self.routing => return,
             None => due_at(&self.state, &self.policy),
         };

@@ -41,7 +41,8 @@ impl Live {
             self.stale = true; // The message that it answers is in the log, and was not heard of here.
         }
         // A word that comes after its run's time may be old, and another run may have been shown since.
-        let is_over = heard.turn <= self.state.answered() || heard.deadline + self.policy.turn_grace <= now;
+        let is_over =
+            heard.turn <= self.state.answered() || heard.deadline.saturating_add(self.policy.turn_grace) <= now;
         if !is_over && self.turn.is_none() {
             self.hear(now, heard);
         }
@@ -57,7 +58,7 @@ impl Live {
             self.outputs.push_back(Output::Publish(Notice::AskTurn));
         }
         // A runner that dies says nothing more; whoever would wait for its deadline waits for long.
-        let until = (heard.deadline + self.policy.turn_grace).min(now + self.policy.runner_silence);
+        let until = heard.deadline.saturating_add(self.policy.turn_grace).min(now + self.policy.runner_silence);
         (there.until, there.silent) = (until, false);
         if self.may_act_at.is_some() {
             self.may_act_at = Some(until);

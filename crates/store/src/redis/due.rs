@@ -55,7 +55,8 @@ impl RedisStore {
             claimed.sort();
             match trouble {
                 // A part of the cluster that is away must not stop what can be claimed elsewhere.
-                _ if !claimed.is_empty() => return claimed.iter().map(conversation_id).collect(),
+                // Nor may a member that no node has written stop the others; it is due again at the end of the claim.
+                _ if !claimed.is_empty() => return Ok(claimed.iter().filter_map(conversation_id).collect()),
                 Some(trouble) => return Err(trouble.into()),
                 None if seen == 0 => break,
                 None => {}
@@ -152,12 +153,9 @@ fn candidates(bucket: u8, answer: Value) -> Result<Vec<Candidate>, Trouble> {
     Ok(found)
 }
 
-fn conversation_id(candidate: &Candidate) -> Result<ConversationId, Fault> {
-    let damaged = |error: conversation::InvalidId| StoreError::Damaged {
-        what: "the due index".to_owned(),
-        reason: error.to_string(),
-    };
-    Ok(ConversationId::parse(&candidate.conversation).map_err(damaged)?)
+fn conversation_id(candidate: &Candidate) -> Option<ConversationId> {
+    let parsed = ConversationId::parse(&candidate.conversation);
+    parsed.inspect_err(|error| tracing::error!(%error, "the due index holds what is no conversation; passed over")).ok()
 }
 
 #[cfg(test)]

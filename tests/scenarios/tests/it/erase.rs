@@ -8,6 +8,7 @@ use scenarios::{
     Fault, LossyBus, Operation, Response, SHOP_SECRET, Setup, Shaky, TOKEN_SECRET, Tab, TestNode, Wire, append,
     conversation_of, eraser, events, hello, identity, listed_at, now_seconds, request, small_talk, token,
 };
+use store::Key;
 use store::embedded::{EmbeddedStore, Options};
 
 const VISITOR: &str = "a_AAAAAAAAAAAAAAAAAAAAAA";
@@ -71,11 +72,55 @@ async fn all_conversations_of_a_visitor_are_forgotten() {
 
     assert_eq!(erase(&node, "shop", &visitor, &token).await.status, 204);
 
-    assert_eq!(tab.closed().await, Some(4100));
     for conversation in 1..=4 {
         let id = conversation_of(&visitor, conversation);
         assert_eq!((events(&*setup.store, &id).await, listed_at(&*setup.store, &id).await), (vec![], None));
     }
+    // In the fourth nothing had been said: there was nothing to forget, and the tab stays where it is.
+    tab.say("hello again").await;
+    assert_eq!(tab.conversation(), 4);
+}
+
+#[tokio::test]
+async fn asking_again_and_again_finds_nothing_to_forget_and_moves_nobody_on() {
+    let setup = Setup::new();
+    let node = setup.start().await;
+    let mut tab = Tab::open(&node).await;
+    talk(&setup, &mut tab).await;
+    let (visitor, token) = (tab.visitor().to_owned(), tab.client().token().to_owned());
+    let key = Key::new("shop", "visitor", &[&visitor]).unwrap();
+    let now = 1_790_000_000_000;
+
+    assert_eq!(erase(&node, "shop", "me", &token).await.status, 204);
+    let left = setup.store.get(&key, now).await.unwrap().unwrap();
+    for _ in 0..5 {
+        assert_eq!(erase(&node, "shop", "me", &token).await.status, 204);
+    }
+    let still = setup.store.get(&key, now).await.unwrap().unwrap();
+
+    assert_eq!(left.value.split(|byte| *byte == b' ').next(), Some(&b"2"[..]));
+    assert_eq!(still.value.split(|byte| *byte == b' ').next(), Some(&b"2"[..]), "the next is the second, as before");
+}
+
+#[tokio::test]
+async fn who_talks_on_after_an_erasure_is_not_taken_back_when_its_record_would_have_ended() {
+    let setup = Setup::new();
+    let node = setup.start().await;
+    let ann = identity("ann", SHOP_SECRET);
+    let profile = Profile { site: "shop".to_owned(), identity: ann.clone(), ..Profile::default() };
+    let mut tab = Tab::of(&node, profile.clone()).await;
+    talk(&setup, &mut tab).await;
+    let key = Key::new("shop", "visitor", &[tab.visitor()]).unwrap();
+    assert_eq!(erase(&node, "shop", "me", &ann).await.status, 204);
+    assert_eq!(tab.closed().await, Some(4100));
+
+    let mut back = Tab::of(&node, profile).await;
+    back.say("here I am again").await;
+
+    assert_eq!(back.conversation(), 2);
+    let in_a_year = u64::MAX / 2;
+    let record = setup.store.get(&key, in_a_year).await.unwrap().expect("it no longer ends by itself");
+    assert_eq!(record.value.split(|byte| *byte == b' ').next(), Some(&b"2"[..]));
 }
 
 #[tokio::test]
