@@ -227,6 +227,9 @@ impl Alone {
     fn append_outside(&mut self, argument: u8) -> Checked {
         let (text, agent): (Arc<str>, Arc<str>) = ("hm".into(), "kim".into());
         let id = MessageId([argument % 16; 16]);
+        // Events are told apart by their time: two writers never decide one seq in the same moment here, as they hardly ever
+        // do in the world.
+        self.now += 1;
         let state = self.watch.state(0);
         let body = match (argument >> 4) % 8 {
             0 | 1 => Body::VisitorMessage { id, text },
