@@ -130,7 +130,13 @@ pub async fn who_left_hears_nothing_and_the_others_still_do(nodes: Fixture) {
     assert_eq!(witness.recv().await, message("to nobody there"));
     let mut back = subscribe(&nodes.there, 1).await;
     publish(&nodes.here, 1, "two");
-    assert_eq!(back.recv().await, message("two"));
+    let mut heard = back.recv().await;
+    if heard == message("to nobody there") {
+        // It was under way to this node when the subscription was made, and the server did not know yet that the one before
+        // had ended.
+        heard = back.recv().await;
+    }
+    assert_eq!(heard, message("two"));
 }
 
 pub async fn a_reader_that_waits_is_woken(nodes: Fixture) {

@@ -22,7 +22,7 @@ pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
 ///
 /// - **Nearly always once.** A message may be lost, and messages may change their order. One arrives twice only if a
 ///   connection was lost, or a server's place was taken, before it was known that the message had arrived.
-/// - **Nothing is kept.** A subscription hears what is published after it was made.
+/// - **Nothing is kept.** A subscription hears what is published after it was made; what was under way just then, perhaps.
 /// - **Nobody waits.** Publishing never blocks on a reader; one that falls behind loses messages and is told so.
 ///
 /// The log is the truth: payloads carry the seq, so that a gap shows and is filled from the store.

@@ -130,7 +130,8 @@ pub struct Append<'a> {
     /// Whose claim keeps it out.
     pub fence: Fence,
     /// The `at` of the event before it; 0 for the first. A store that can lose what it has acknowledged compares it with the
-    /// event that it has there, and answers [`Appended::Conflict`] if it is another one.
+    /// event that it has there, and answers [`Appended::Conflict`] if it is another one. Two events at one seq that were
+    /// decided in the same millisecond cannot be told apart.
     pub previous_at: Millis,
 }
 
