@@ -19,7 +19,7 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use http_body_util::BodyExt;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -105,6 +105,23 @@ impl RuntimeApi {
         replies.insert(id.clone(), sent);
         self.shared.invoke.send(Invocation { id, payload, deadline_ms })?;
         Ok(Reply::new(reply))
+    }
+}
+
+impl RuntimeApi {
+    /// Ends it. Until what is returned is dropped its port refuses connections: another test's server that happened to take
+    /// the port would answer in its place, or say nothing.
+    ///
+    /// # Errors
+    /// The port was taken by somebody else in this moment.
+    pub async fn end(mut self) -> std::io::Result<TcpSocket> {
+        self.server.abort();
+        // It was broken off, which is what was wanted.
+        let _aborted = (&mut self.server).await;
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(self.address)?;
+        Ok(socket)
     }
 }
 

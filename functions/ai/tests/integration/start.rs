@@ -75,7 +75,7 @@ async fn it_ends_when_the_runtime_api_is_gone() -> Result<()> {
     let api = RuntimeApi::start().await?;
     let process = Process::start(AI, &api, &[("FRONTDESK_AI_SCRIPTED_FIRST_TOKEN_MS", "0")])?;
     api.invoke(&turn("hi"))?.lines::<protocol::function::AiLine>().await?;
-    drop(api);
+    let _port = api.end().await?;
     let ended = process.ended().await?;
     assert!(!ended.status.success(), "{}", ended.log);
     Ok(())
