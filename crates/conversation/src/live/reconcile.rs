@@ -32,7 +32,9 @@ impl Live {
     fn see_to_what_is_owed(&mut self, now: Millis) {
         let open = self.state.open_turn();
         // While the log is being read for the first time it seems to ask for nothing.
-        let is_over = |there: &Elsewhere| open.is_none() || there.turn <= self.state.answered();
+        // And a runner may be heard of before the message that it answers.
+        let is_known = |there: &Elsewhere| there.turn <= self.state.head();
+        let is_over = |there: &Elsewhere| there.turn <= self.state.answered() || (open.is_none() && is_known(there));
         if self.loaded && self.elsewhere.as_ref().is_some_and(is_over) {
             self.elsewhere = None;
         }

@@ -280,6 +280,40 @@ fn a_runner_that_falls_silent_is_asked_for_and_then_replaced() {
 }
 
 #[test]
+fn a_runner_that_was_heard_of_before_its_question_is_replaced_as_well() {
+    check_with(
+        Policy::default(),
+        "read
+        elsewhere visitor a hello
+        hear turn 1 at 0 Good
+        hear
+        read
+        timeout
+        timeout",
+        expect![[r#"
+              read after 0
+            > read
+              wake
+            > elsewhere visitor a hello
+            > hear turn 1 at 0 Good
+              read after 0
+              wake
+            > hear
+            > read
+              wake
+            > timeout
+              at 6000
+              publish who runs the turn?
+              wake
+            > timeout
+              at 7000
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 37000: visitor: hello
+        "#]],
+    );
+}
+
+#[test]
 fn a_runner_that_speaks_again_in_time_is_left_alone() {
     check_with(
         Policy::default(),
