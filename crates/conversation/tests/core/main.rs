@@ -9,6 +9,7 @@ mod desk;
 mod elsewhere;
 mod handover;
 mod leases;
+mod lost;
 mod random;
 mod sending;
 mod stop;
