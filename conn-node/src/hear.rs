@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bus::{Received, Subscription, Topic};
-use conversation::{Live, Millis, Notice};
+use conversation::{ConversationId, Live, Millis, Notice};
 use protocol::bus::BusMessage;
 
 use crate::clock;
@@ -21,16 +21,26 @@ const MAX_RETRY: Duration = Duration::from_secs(4);
 /// What was said in a conversation that was needed within this time may have been lost on its way to the bus, milliseconds.
 const RECENT_MS: Millis = 60_000;
 
-/// Tells the other nodes. A node that is alone has no bus and says nothing.
+/// Tells the other nodes, and again later if the bus does not take it now.
 pub(crate) fn publish(node: &Node, held: &Held, notice: &Notice) {
-    let Some(bus) = &node.bus else { return };
-    let message = protocol::bus::encode_notice(&node.speaker, notice);
-    if let Err(error) = bus.publish(&Topic::Conversation(held.id().clone()), message.into()) {
-        // Nobody depends on the bus: who misses an event finds the gap, who misses all finds a due time.
-        node.metrics.bus_errors.inc();
+    if !publish_once(node, held.id(), notice) {
         held.note_unpublished();
-        tracing::debug!(conversation = %held.id(), %error, "not published");
     }
+}
+
+/// Tells the other nodes; false if the bus did not take it. A node that is alone has no bus and says nothing.
+///
+/// Nobody depends on it: who misses an event finds the gap, who misses all finds a due time, and who misses that a
+/// conversation is gone finds the log gone when it is looked at next.
+pub(crate) fn publish_once(node: &Node, id: &ConversationId, notice: &Notice) -> bool {
+    let Some(bus) = &node.bus else { return true };
+    let message = protocol::bus::encode_notice(&node.speaker, notice);
+    let published = bus.publish(&Topic::Conversation(id.clone()), message.into());
+    if let Err(error) = &published {
+        node.metrics.bus_errors.inc();
+        tracing::debug!(conversation = %id, %error, "not published");
+    }
+    published.is_ok()
 }
 
 /// Listens for as long as the conversation is in memory. The log is read only once the subscription stands, so that no

@@ -271,10 +271,8 @@ async fn forget(node: &Arc<Node>, id: &ConversationId) -> Result<(), LifeError> 
     node.store.forget(id, now).await?;
     if let Some(held) = node.conversations.held(id) {
         let_go(node, &held);
-        hear::publish(node, &held, &Notice::Forgotten);
-    } else {
-        node.publish_forgotten(id);
     }
+    hear::publish_once(node, id, &Notice::Forgotten);
     // Last: while it is listed, somebody who finds it half forgotten goes on.
     let _deleted = node.store.delete(Delete { key: &key(id)?, expected: None, now }).await?;
     tracing::debug!(conversation = %id, "forgotten");

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, Topic};
+use bus::Bus;
 use config::{Config, ConfigError, Life};
-use conversation::{Body, ConversationId, Event, Live, Notice, Policy};
+use conversation::{Body, ConversationId, Event, Live, Policy};
 use futures_util::FutureExt;
 use store::Store;
 use telemetry::NodeMetrics;
@@ -132,17 +132,6 @@ impl Node {
     /// How long conversations of a site live; `None`: the site is no longer configured.
     pub(crate) fn life(&self, site: &str) -> Option<&Life> {
         self.config.sites.get(site).map(|site| &site.life)
-    }
-
-    /// Tells the other nodes that a conversation which is not held here is gone.
-    pub(crate) fn publish_forgotten(&self, id: &ConversationId) {
-        let Some(bus) = &self.bus else { return };
-        let message = protocol::bus::encode_notice(&self.speaker, &Notice::Forgotten);
-        if let Err(error) = bus.publish(&Topic::Conversation(id.clone()), message.into()) {
-            // Who misses it finds the log gone when it is looked at next.
-            self.metrics.bus_errors.inc();
-            tracing::debug!(conversation = %id, %error, "not published");
-        }
     }
 
     /// Counts what was stored.
