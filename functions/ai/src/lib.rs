@@ -5,16 +5,18 @@
 //! fails before its first word the outcome is the site's fallback text with the offer of a person; afterwards it is the
 //! part that came, marked as interrupted. It is never silence.
 //!
-//! [`run`] serves Lambda's runtime API; [`turn::lines`] is the same without Lambda.
+//! [`run`] serves Lambda's runtime API, [`run_proxy`] the same turns as an HTTP server; [`turn::lines`] is one turn alone.
 
 pub mod clocks;
 mod draft;
 mod handover;
 mod invocation;
+mod lambda;
 mod language;
 pub mod model;
 pub mod openai;
 pub mod prompt;
+mod proxy;
 mod record;
 pub mod scripted;
 pub mod settings;
@@ -26,8 +28,10 @@ use std::sync::Arc;
 
 use config::Config;
 
+use crate::invocation::Ai;
 use crate::model::Model;
 use crate::openai::OpenAiModel;
+use crate::proxy::{Bound, ProxySettings};
 use crate::scripted::ScriptedModel;
 use crate::settings::{ModelSettings, Settings};
 
@@ -38,9 +42,36 @@ use crate::settings::{ModelSettings, Settings};
 /// # Errors
 /// See [`Error`].
 pub async fn run() -> Result<(), Error> {
+    let config = begin()?;
+    lambda::serve(ai(&config)?).await
+}
+
+/// Serves the same turns over HTTP, see [`proxy`], until `stop`; then those that run are finished.
+///
+/// Sets up this process's log lines.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn run_proxy(stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+    let config = begin()?;
+    let settings = ProxySettings::new(&config);
+    let listen = settings.listen;
+    let cannot_listen = |reason: std::io::Error| Error::Listen { address: listen, reason };
+    let bound = Bound::new(ai(&config)?, settings, Arc::new(String::new)).await.map_err(cannot_listen)?;
+    let address = bound.address().map_err(cannot_listen)?;
+    tracing::info!(%address, "serving");
+    bound.serve(stop).await.map_err(cannot_listen)
+}
+
+/// The configuration of this process, and its log lines.
+fn begin() -> Result<Config, Error> {
     let config = Config::load(None, config::environment())?;
     telemetry::log::init(&config.log).map_err(|error| Error::Log(error.to_string()))?;
-    invocation::serve(model(&config)?, Arc::new(Settings::new(&config))).await
+    Ok(config)
+}
+
+fn ai(config: &Config) -> Result<Ai, Error> {
+    Ok(Ai { model: model(config)?, settings: Arc::new(Settings::new(config)) })
 }
 
 fn model(config: &Config) -> Result<Arc<dyn Model>, Error> {
@@ -76,6 +107,19 @@ pub enum Error {
     /// This process was not started by a Lambda runtime.
     #[error("{0} is not set: this program is started by Lambda, or by local-dev")]
     NoRuntime(&'static str),
+    /// The proxy cannot listen.
+    #[error("{address}: cannot be listened on: {reason}; change ai_proxy.listen, or end what listens there")]
+    Listen {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why not.
+        reason: std::io::Error,
+    },
+    /// An argument that the program does not know.
+    #[error(
+        "{0:?} is not understood: this program takes no arguments; it reads frontdesk.toml, or what FRONTDESK_CONFIG names"
+    )]
+    UnknownArgument(String),
     /// The runtime API failed.
     #[error("the Lambda runtime API failed: {0}")]
     Runtime(String),
@@ -85,8 +129,10 @@ impl Error {
     /// The exit code of a program that ends with this error.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Knowledge { .. } | Self::ApiKey => config::EXIT_CODE_BAD_CONFIG,
-            Self::Client(_) | Self::Log(_) | Self::NoRuntime(_) | Self::Runtime(_) => 1,
+            Self::Config(_) | Self::Knowledge { .. } | Self::ApiKey | Self::UnknownArgument(_) => {
+                config::EXIT_CODE_BAD_CONFIG
+            }
+            Self::Client(_) | Self::Log(_) | Self::Listen { .. } | Self::NoRuntime(_) | Self::Runtime(_) => 1,
         }
     }
 }
