@@ -187,5 +187,6 @@ fn end_name(end: conversation::AnswerEnd) -> &'static str {
         conversation::AnswerEnd::Stopped => "stopped",
         conversation::AnswerEnd::Interrupted => "interrupted",
         conversation::AnswerEnd::Fallback => "fallback",
+        conversation::AnswerEnd::Intent => "intent",
     }
 }

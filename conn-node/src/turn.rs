@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use conversation::{AnswerEnd, Assignee, ConversationId, Invocation, Line, Outcome, Role};
+use conversation::{
+    AnswerEnd, Assignee, ConversationId, HandoverReason, Invocation, Line, Outcome, Role, Source, Sources,
+};
 use futures_util::StreamExt;
 use protocol::function::{self, AiLine, AiOutcome, AiRequest, Lines, RoutingLine, RoutingOutcome, RoutingRequest};
 use serde::de::DeserializeOwned;
@@ -76,6 +78,7 @@ async fn ask(node: &Arc<Node>, held: &Arc<Held>, invocation: Invocation) -> Resu
                 held.handle(node, |live, now| live.handle_delta(now, run, &text));
             }
             AiLine::Outcome(outcome) => return Ok(outcome_of(outcome)),
+            AiLine::Quota(_) | AiLine::Report(_) | AiLine::Unknown(_) => {}
         }
     }
     Err(InvokeError::Failed(name.clone()))
@@ -105,6 +108,8 @@ fn request(held: &Held, invocation: Invocation) -> AiRequest {
         messages: invocation.lines.iter().map(message).collect(),
         language: held.language(),
         deadline_ms: i64::try_from(invocation.deadline).unwrap_or(i64::MAX),
+        models: vec![],
+        failures: invocation.failures,
     }
 }
 
@@ -120,16 +125,50 @@ fn message(line: &Line) -> function::Message {
 fn outcome_of(outcome: AiOutcome) -> Outcome {
     match outcome {
         AiOutcome::Answer(answer) => {
-            let end = match (answer.fallback, answer.interrupted) {
-                (true, _) => AnswerEnd::Fallback,
-                (false, true) => AnswerEnd::Interrupted,
-                (false, false) => AnswerEnd::Complete,
+            let end = match (answer.intent, answer.fallback, answer.interrupted) {
+                (true, ..) => AnswerEnd::Intent,
+                (false, true, _) => AnswerEnd::Fallback,
+                (false, false, true) => AnswerEnd::Interrupted,
+                (false, false, false) => AnswerEnd::Complete,
             };
-            Outcome::Answer { text: answer.text.into(), end, offer_person: answer.offer_person }
+            let (text, sources) = (answer.text.into(), sources_of(answer.sources));
+            Outcome::Answer { text, end, offer_person: answer.offer_person, sources }
         }
-        AiOutcome::Handover(_) => Outcome::Handover,
+        AiOutcome::Handover(handover) => {
+            let summary = head(&handover.summary, function::MAX_SUMMARY_BYTES).into();
+            Outcome::Handover { reason: reason_of(handover.reason), summary }
+        }
         AiOutcome::Failure(_) => Outcome::Failure,
     }
+}
+
+fn reason_of(reason: function::HandoverReason) -> HandoverReason {
+    match reason {
+        function::HandoverReason::VisitorAsked => HandoverReason::VisitorAsked,
+        function::HandoverReason::Assistant => HandoverReason::Assistant,
+        function::HandoverReason::Rule => HandoverReason::Rule,
+        function::HandoverReason::Failures => HandoverReason::Failures,
+    }
+}
+
+/// What the function says an answer rests on, within bounds. An address that no page may link to is left out.
+fn sources_of(sources: Vec<function::Source>) -> Sources {
+    let source = |source: function::Source| Source {
+        title: head(&source.title, function::MAX_SOURCE_BYTES).into(),
+        url: if is_web_address(&source.url) { source.url.into() } else { "".into() },
+    };
+    let titled = sources.into_iter().filter(|source| !source.title.trim().is_empty());
+    let sources: Vec<_> = titled.take(function::MAX_SOURCES).map(source).collect();
+    (!sources.is_empty()).then(|| sources.into())
+}
+
+/// The first `max_bytes` of `text` at most, ending between characters.
+fn head(text: &str, max_bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(max_bytes)]
+}
+
+fn is_web_address(url: &str) -> bool {
+    url.len() <= function::MAX_SOURCE_BYTES && (url.starts_with("https://") || url.starts_with("http://"))
 }
 
 async fn assignee(node: &Node, id: &ConversationId) -> Result<Option<Assignee>, InvokeError> {

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-pub use crate::ai::{Ai, ModelKind};
+pub use crate::ai::{Ai, DEFAULT_MODEL, Model, ModelKind};
 pub use crate::environment::{FILE_VARIABLE, environment};
 pub use crate::error::ConfigError;
 pub use crate::limits::Limits;
@@ -63,6 +63,8 @@ section! {
         tokens: Tokens = table();
         /// The assistant's model, and how long the function `ai` waits for it.
         ai: Ai = table();
+        /// Further models, by name: 1 to 32 of `a-z`, `0-9` and `-`.
+        models: BTreeMap<String, Model> = table();
         /// Log lines, on standard error. They never hold a message's text, a token or a key.
         log: Log = table();
         /// The sites, by key: 1 to 32 of `a-z`, `0-9` and `-`, as in the page's script tag.
@@ -123,6 +125,27 @@ impl Config {
         Ok(())
     }
 
+    /// The model with this name, as a site names it.
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<Model> {
+        if name == DEFAULT_MODEL { Some(Model::from(&self.ai)) } else { self.models.get(name).cloned() }
+    }
+
+    fn check_models(&self, path: &str) -> Result<(), ConfigError> {
+        if self.models.contains_key(DEFAULT_MODEL) {
+            let reason = "is the name of the model that [ai] describes; choose another";
+            return Err(ConfigError::new(join(&join(path, "models"), DEFAULT_MODEL), reason));
+        }
+        for (key, site) in &self.sites {
+            if let Some(name) = site.models.iter().find(|name| self.model(name).is_none()) {
+                let path = join(&join(&join(path, "sites"), key), "models");
+                let reason = format!("names a model that is not there; add [models.{name}], or take it away");
+                return Err(ConfigError::new(path, reason).with_value(&format!("{name:?}")));
+            }
+        }
+        Ok(())
+    }
+
     /// What concerns more than one table.
     fn check(&self, path: &str) -> Result<(), ConfigError> {
         let refuse = |key: &str, value: &dyn std::fmt::Display, reason: String| {
@@ -132,6 +155,7 @@ impl Config {
             let reason = "is set, but no other node can share the embedded store; set store.url, or leave this out";
             return Err(ConfigError::new(join(path, "bus.url"), reason));
         }
+        self.check_models(path)?;
         if self.ai.total_ms >= self.turn.deadline_ms {
             let reason = format!("must be less than turn.deadline_ms ({})", self.turn.deadline_ms);
             return refuse("ai.total_ms", &self.ai.total_ms, reason);

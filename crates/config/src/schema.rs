@@ -319,7 +319,7 @@ macro_rules! section {
 
 pub(crate) use section;
 
-/// A table with one entry per site.
+/// A table with one entry per site, or per model.
 impl<T: Field> Field for BTreeMap<String, T> {
     const KIND: Kind = match T::KIND {
         Kind::Table(keys) => Kind::BySite(keys),
@@ -339,7 +339,7 @@ impl<T: Field> Field for BTreeMap<String, T> {
     }
 }
 
-/// A site's key stands in addresses, conversation ids and names of environment variables.
+/// A site's key stands in addresses, conversation ids and names of environment variables; a model's in the latter.
 fn check_site_key(site: &str) -> Result<(), &'static str> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let good = (1..=32).contains(&site.len())
@@ -347,6 +347,6 @@ fn check_site_key(site: &str) -> Result<(), &'static str> {
         && site.bytes().all(|byte| plain(byte) || byte == b'-');
     match good {
         true => Ok(()),
-        false => Err("a site's key is 1 to 32 of a-z, 0-9 and -, and starts with a letter or digit"),
+        false => Err("a key here is 1 to 32 of a-z, 0-9 and -, and starts with a letter or digit"),
     }
 }

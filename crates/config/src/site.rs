@@ -30,9 +30,28 @@ section! {
         theme: Theme = table();
         /// What the assistant is told about its work, at most 16 KiB.
         instructions: String = text("");
-        /// A folder of texts that the scripted model answers from. Other models do not get them yet: tell them what they
-        /// must know in `instructions`.
+        /// The models that are tried for an answer, in this order: `default` is the one of `[ai]`, the others are those of
+        /// `[models.NAME]`. At most 8.
+        models: Vec<String> = list(&["default"]);
+        /// A folder of texts (Markdown, HTML, plain) from which the assistant answers. See docs/knowledge.md.
         knowledge: Option<PathBuf> = unset();
+        /// A folder with the index of those texts, made by `ai knowledge index`. Without it the texts are indexed at every
+        /// start.
+        knowledge_index: Option<PathBuf> = unset();
+        /// The site's intents: a `.toml` is trained at every start, any other file is one that `ai intents train` made. See
+        /// docs/intents.md.
+        intents: Option<PathBuf> = unset();
+        /// Whether a message whose intent is sure gets the intent's reply at once, with no model asked.
+        instant: bool = switch(false);
+        /// Phrases that give the conversation to a person at once, wherever they stand in a message. At most 100.
+        handover_words: Vec<String> = unset();
+        /// Hosts to which the model may link, with those under them: `shop.example` allows `www.shop.example` too. Links of
+        /// the site's own `knowledge` are always allowed. At most 100.
+        allowed_links: Vec<String> = unset();
+        /// Whether the model's answers may show images, from the same hosts.
+        allow_images: bool = switch(false);
+        /// Whether e-mail addresses and card numbers in visitors' messages are masked before they go to a model.
+        mask_personal_data: bool = switch(false);
         /// How the site's own back end says who a visitor is.
         identity: Identity = table();
         /// How long conversations stay open, and are kept.
@@ -81,8 +100,39 @@ impl Site {
             let reason = "is empty and allow_no_origin is false, so that nobody could reach the site";
             return Err(ConfigError::new(join(path, "origins"), reason).with_value("[]"));
         }
+        self.check_assistant(path)?;
         self.check_languages(path)?;
         self.check_texts(path)
+    }
+
+    fn check_assistant(&self, path: &str) -> Result<(), ConfigError> {
+        for (key, list, most) in [
+            ("models", &self.models, 8),
+            ("handover_words", &self.handover_words, 100),
+            ("allowed_links", &self.allowed_links, 100),
+        ] {
+            let path = join(path, key);
+            if list.len() > most {
+                return Err(ConfigError::new(path, format!("has {} entries; {most} are the most", list.len())));
+            }
+            for (at, entry) in list.iter().enumerate() {
+                check_bytes(&path, &at.to_string(), entry.trim(), 1, 200)?;
+            }
+        }
+        if self.models.is_empty() {
+            let reason = "needs at least one model; leave it out for the one of [ai]";
+            return Err(ConfigError::new(join(path, "models"), reason).with_value("[]"));
+        }
+        let is_host =
+            |host: &String| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':'));
+        if let Some(host) = self.allowed_links.iter().find(|host| !is_host(host)) {
+            let reason = "must be hosts, like shop.example";
+            return Err(ConfigError::new(join(path, "allowed_links"), reason).with_value(&format!("{host:?}")));
+        }
+        if self.instant && self.intents.is_none() {
+            return Err(ConfigError::new(join(path, "instant"), "needs intents: set sites.KEY.intents"));
+        }
+        Ok(())
     }
 
     fn check_languages(&self, path: &str) -> Result<(), ConfigError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event::{AnswerEnd, Assignee, Body, ClosedBy, HandoverReason};
+use crate::event::{AnswerEnd, Assignee, Body, ClosedBy, HandoverReason, Sources};
 use crate::id::{MessageId, Millis, Seq};
 use crate::policy::{Policy, RESERVED_EVENTS};
 use crate::state::{Owner, State, fingerprint};
@@ -105,7 +105,13 @@ pub fn send(state: &State, policy: &Policy, id: MessageId, text: &Arc<str>) -> D
 /// Stop: the answer ends with what has been written. Nothing to do when no message at `turn` waits for its answer.
 pub fn stop(state: &State, turn: Seq, written: Arc<str>) -> Decision {
     if state.is_unanswered(turn) {
-        Decision::Append(Body::Answer { turn, text: written, end: AnswerEnd::Stopped, offer_person: false })
+        Decision::Append(Body::Answer {
+            turn,
+            text: written,
+            end: AnswerEnd::Stopped,
+            offer_person: false,
+            sources: None,
+        })
     } else {
         Decision::Done(0)
     }
@@ -114,7 +120,9 @@ pub fn stop(state: &State, turn: Seq, written: Arc<str>) -> Decision {
 /// The visitor asks for a person.
 pub fn ask_person(state: &State) -> Decision {
     match state.owner() {
-        Owner::Assistant => Decision::Append(Body::Handover { reason: HandoverReason::VisitorAsked }),
+        Owner::Assistant => {
+            Decision::Append(Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into() })
+        }
         Owner::People(_) => Decision::Done(state.handover()),
         Owner::Closed => Decision::Refuse(Refusal::Closed),
     }
@@ -169,8 +177,8 @@ pub fn answer(state: &State, policy: &Policy, answer: Answer) -> Decision {
     if !owns || !open {
         return Decision::Done(0);
     }
-    let Answer { turn, text, end, offer_person } = answer;
-    Decision::Append(Body::Answer { turn, text, end, offer_person })
+    let Answer { turn, text, end, offer_person, sources } = answer;
+    Decision::Append(Body::Answer { turn, text, end, offer_person, sources })
 }
 
 /// An answer before it is in the log; see [`Body::Answer`].
@@ -184,14 +192,14 @@ pub struct Answer {
     pub end: AnswerEnd,
     /// Whether to offer a person.
     pub offer_person: bool,
+    /// What it rests on.
+    pub sources: Sources,
 }
 
 /// The assistant gives the conversation to people, as the outcome of `turn`.
-pub fn give_away(state: &State, turn: Seq) -> Decision {
+pub fn give_away(state: &State, turn: Seq, reason: HandoverReason, summary: Arc<str>) -> Decision {
     match state.owner() {
-        Owner::Assistant if turn > state.answered() => {
-            Decision::Append(Body::Handover { reason: HandoverReason::Assistant })
-        }
+        Owner::Assistant if turn > state.answered() => Decision::Append(Body::Handover { reason, summary }),
         _ => Decision::Done(0),
     }
 }
@@ -235,7 +243,11 @@ mod tests {
 
     #[test]
     fn only_silence_lets_the_site_close() {
-        let said = |at| Event { seq: 1, at, body: Body::Handover { reason: HandoverReason::VisitorAsked } };
+        let said = |at| Event {
+            seq: 1,
+            at,
+            body: Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into() },
+        };
         let mut state = State::default();
         assert_eq!(close_idle(&state, 9), Decision::Done(0), "nothing was said");
         state.apply(&said(10)).unwrap();

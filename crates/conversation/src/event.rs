@@ -35,11 +35,15 @@ pub enum Body {
         end: AnswerEnd,
         /// Whether the visitor is to be offered a person.
         offer_person: bool,
+        /// The site's texts that it rests on, the best first.
+        sources: Sources,
     },
     /// People answer from here on; the assistant is silent.
     Handover {
         /// Who wanted it.
         reason: HandoverReason,
+        /// What the agent should know; may be empty. Visitors never get it.
+        summary: Arc<str>,
     },
     /// Who takes a conversation that was handed over.
     Assigned {
@@ -76,6 +80,18 @@ pub enum Body {
     },
 }
 
+/// The texts of a site that an answer rests on. Mostly there are none.
+pub type Sources = Option<Arc<[Source]>>;
+
+/// A text of the site that an answer rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// What to call it.
+    pub title: Arc<str>,
+    /// Where it can be read; may be empty.
+    pub url: Arc<str>,
+}
+
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerEnd {
@@ -87,6 +103,8 @@ pub enum AnswerEnd {
     Interrupted,
     /// The model said nothing in time; the text is the site's own.
     Fallback,
+    /// The site's own reply to what the message was recognised to ask; no model wrote it.
+    Intent,
 }
 
 /// Why people took over.
@@ -96,6 +114,10 @@ pub enum HandoverReason {
     VisitorAsked,
     /// The assistant gave the conversation away.
     Assistant,
+    /// A rule of the site.
+    Rule,
+    /// The assistant failed turn after turn.
+    Failures,
 }
 
 /// Who takes a conversation.
@@ -136,12 +158,14 @@ impl Body {
     /// Bytes of text it holds: what memory and context bounds count.
     pub fn text_bytes(&self) -> usize {
         match self {
-            Body::VisitorMessage { text, .. }
-            | Body::Answer { text, .. }
-            | Body::AgentMessage { text, .. }
-            | Body::Note { text, .. } => text.len(),
+            Body::Answer { text, sources, .. } => {
+                let sources = sources.iter().flat_map(|sources| sources.iter());
+                text.len() + sources.map(|source| source.title.len() + source.url.len()).sum::<usize>()
+            }
+            Body::VisitorMessage { text, .. } | Body::AgentMessage { text, .. } | Body::Note { text, .. } => text.len(),
             Body::Rated { comment, .. } => comment.len(),
-            Body::Handover { .. } | Body::Assigned { .. } | Body::Closed { .. } => 0,
+            Body::Handover { summary, .. } => summary.len(),
+            Body::Assigned { .. } | Body::Closed { .. } => 0,
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct Policy {
     pub runner_silence: Millis,
     /// How long a handed-over conversation may be without an assignment before it is due.
     pub routing_grace: Millis,
+    /// After how many turns in a row without an answer people take over. 0: never.
+    pub failures_to_handover: u32,
     /// First wait before an append that the store refused is tried again; doubles up to [`MAX_RETRY_WAIT`].
     pub retry_wait: Millis,
     /// Any number that differs from node to node: it keeps apart the runs of two nodes that start one turn at one moment.
@@ -65,6 +67,7 @@ impl Default for Policy {
             heartbeat: Some(1_500),
             runner_silence: 5_000,
             routing_grace: 5_000,
+            failures_to_handover: 2,
             retry_wait: 500,
             run_salt: 0,
             fallback: vec![

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::decide::Answer;
-use crate::event::AnswerEnd;
+use crate::event::{AnswerEnd, HandoverReason, Sources};
 use crate::id::{Millis, Seq};
 use crate::policy::Policy;
 use crate::window::Line;
@@ -58,6 +58,8 @@ pub struct Invocation {
     pub lines: Vec<Line>,
     /// When the outcome must be there.
     pub deadline: Millis,
+    /// How many answers right before were fallbacks, in a row.
+    pub failures: u32,
 }
 
 /// How a run ended.
@@ -71,9 +73,16 @@ pub enum Outcome {
         end: AnswerEnd,
         /// Whether to offer a person.
         offer_person: bool,
+        /// What it rests on.
+        sources: Sources,
     },
     /// The assistant gives the conversation to people.
-    Handover,
+    Handover {
+        /// Why.
+        reason: HandoverReason,
+        /// What the agent should know; may be empty.
+        summary: Arc<str>,
+    },
     /// No outcome came: the function crashed, was throttled, or ran out of time. What was written is kept; if nothing
     /// was, the visitor gets the site's fallback and the offer of a person.
     Failure,
@@ -107,14 +116,10 @@ impl Turn {
         end == piece.len()
     }
 
-    /// The answer if the run ends without an outcome of its own.
-    pub(crate) fn failure_answer(&self, policy: &Policy, question: &str) -> Answer {
-        if self.text.is_empty() {
-            fallback_answer(self.turn, policy, question)
-        } else {
-            let text = self.text.as_str().into();
-            Answer { turn: self.turn, text, end: AnswerEnd::Interrupted, offer_person: true }
-        }
+    /// The answer if the run ends in the middle of it.
+    pub(crate) fn interrupted_answer(&self) -> Answer {
+        let text = self.text.as_str().into();
+        Answer { turn: self.turn, text, end: AnswerEnd::Interrupted, offer_person: true, sources: None }
     }
 
     pub(crate) fn text_from(&self, offset: usize) -> TurnText {
@@ -125,7 +130,7 @@ impl Turn {
 
 /// The site's own words, with the offer of a person: never silence.
 pub(crate) fn fallback_answer(turn: Seq, policy: &Policy, question: &str) -> Answer {
-    Answer { turn, text: policy.fallback_for(question), end: AnswerEnd::Fallback, offer_person: true }
+    Answer { turn, text: policy.fallback_for(question), end: AnswerEnd::Fallback, offer_person: true, sources: None }
 }
 
 impl Elsewhere {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::event::{Body, Event};
+use crate::event::{AnswerEnd, Body, Event};
 use crate::id::{Millis, Seq};
 
 /// What one event is counted as beside its text, bytes.
@@ -100,6 +100,15 @@ impl Window {
         settled.chain(open).filter_map(|event| line(&event.body)).collect()
     }
 
+    /// How many of the newest answers were fallbacks, in a row.
+    pub fn failures(&self) -> u32 {
+        let ends = self.events.iter().rev().filter_map(|event| match &event.body {
+            Body::Answer { end, .. } => Some(*end),
+            _ => None,
+        });
+        ends.take_while(|end| *end == AnswerEnd::Fallback).map(|_| 1).sum()
+    }
+
     /// The text of the visitor message at `seq`, if it is still here.
     pub fn visitor_text(&self, seq: Seq) -> Option<&str> {
         let event = self.get(seq).or_else(|| self.open.iter().find(|event| event.seq == seq))?;
@@ -127,7 +136,6 @@ fn line(body: &Body) -> Option<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::AnswerEnd;
     use crate::id::MessageId;
 
     fn message(seq: Seq, text: &str) -> Arc<Event> {
@@ -151,8 +159,13 @@ mod tests {
         let mut window = Window::default();
         window.push(message(1, "first"), 300);
         window.push(message(2, "second"), 300);
-        let answer =
-            |turn| Body::Answer { turn, text: "x".repeat(999).into(), end: AnswerEnd::Complete, offer_person: false };
+        let answer = |turn| Body::Answer {
+            turn,
+            text: "x".repeat(999).into(),
+            end: AnswerEnd::Complete,
+            offer_person: false,
+            sources: None,
+        };
         window.push(Arc::new(Event { seq: 3, at: 0, body: answer(1) }), 300);
         assert_eq!(window.get(2), None);
         assert_eq!(window.visitor_text(2), Some("second"));
@@ -160,6 +173,20 @@ mod tests {
         assert_eq!(last(&window), Some(Role::Visitor));
         window.push(Arc::new(Event { seq: 4, at: 0, body: answer(2) }), 300);
         assert_eq!((window.visitor_text(2), last(&window)), (None, Some(Role::Assistant)));
+    }
+
+    #[test]
+    fn only_fallbacks_at_the_end_count_as_failures() {
+        let mut window = Window::default();
+        let ends = [AnswerEnd::Fallback, AnswerEnd::Complete, AnswerEnd::Fallback, AnswerEnd::Fallback];
+        let mut failures = vec![];
+        for (seq, end) in (1..).step_by(2).zip(ends) {
+            window.push(message(seq, "?"), 9999);
+            let body = Body::Answer { turn: seq, text: "!".into(), end, offer_person: false, sources: None };
+            window.push(Arc::new(Event { seq: seq + 1, at: 0, body }), 9999);
+            failures.push(window.failures());
+        }
+        assert_eq!(failures, [1, 0, 1, 2]);
     }
 
     #[test]
@@ -178,7 +205,13 @@ mod tests {
         let note = Body::Note { agent: "kim".into(), text: "secret".into() };
         window.push(Arc::new(Event { seq: 2, at: 0, body: note }), 9999);
         window.push(message(3, "second"), 9999);
-        let answer = Body::Answer { turn: 1, text: "answer".into(), end: AnswerEnd::Complete, offer_person: false };
+        let answer = Body::Answer {
+            turn: 1,
+            text: "answer".into(),
+            end: AnswerEnd::Complete,
+            offer_person: false,
+            sources: None,
+        };
         window.push(Arc::new(Event { seq: 4, at: 0, body: answer }), 9999);
         let said: Vec<_> = window.lines().into_iter().map(|line| (line.role, line.text.to_string())).collect();
         let expected = [(Role::Visitor, "first"), (Role::Assistant, "answer"), (Role::Visitor, "second")];

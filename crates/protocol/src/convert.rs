@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use conversation::{AnswerEnd, Assignee, Audience, Body, ClosedBy, Event, HandoverReason, MessageId, Millis, Seq};
+use conversation::{
+    AnswerEnd, Assignee, Audience, Body, ClosedBy, Event, HandoverReason, MessageId, Millis, Seq, Source, Sources,
+};
 use prost::Message;
 
 use crate::v1::{self, event};
@@ -41,9 +43,16 @@ pub fn decode_event(bytes: &[u8]) -> Result<Event, EventError> {
     v1::Event::decode(bytes)?.try_into()
 }
 
-/// What `audience` gets of `event`: all of it, or only that its seq is taken.
+/// What `audience` gets of `event`: all of it, only that its seq is taken, or all but what is for agents.
 pub fn event_for(event: &Event, audience: Audience) -> v1::Event {
-    if event.body.is_visible_to(audience) { event.into() } else { hidden(event.seq, event.at) }
+    if !event.body.is_visible_to(audience) {
+        return hidden(event.seq, event.at);
+    }
+    let mut event = v1::Event::from(event);
+    if let (Audience::Visitor, Some(event::Body::Handover(handover))) = (audience, &mut event.body) {
+        handover.summary.clear();
+    }
+    event
 }
 
 /// What stands for an event that its reader may not see: that its seq is taken, and since when, by which a client can name
@@ -64,15 +73,17 @@ impl From<&Body> for event::Body {
             Body::VisitorMessage { id, text } => {
                 event::Body::VisitorMessage(v1::VisitorMessage { id: id.0.to_vec(), text: text.to_string() })
             }
-            Body::Answer { turn, text, end, offer_person } => event::Body::Answer(v1::Answer {
+            Body::Answer { turn, text, end, offer_person, sources } => event::Body::Answer(v1::Answer {
                 turn: *turn,
                 text: text.to_string(),
                 end: v1::AnswerEnd::from(*end).into(),
                 offer_person: *offer_person,
+                sources: sources.iter().flat_map(|sources| sources.iter()).map(Into::into).collect(),
             }),
-            Body::Handover { reason } => {
-                event::Body::Handover(v1::Handover { reason: v1::HandoverReason::from(*reason).into() })
-            }
+            Body::Handover { reason, summary } => event::Body::Handover(v1::Handover {
+                reason: v1::HandoverReason::from(*reason).into(),
+                summary: summary.to_string(),
+            }),
             Body::Assigned { to } => event::Body::Assigned(v1::Assigned {
                 agent: match to {
                     Assignee::Queue => String::new(),
@@ -128,10 +139,12 @@ fn body_from(body: event::Body) -> Result<Body, Problem> {
             end: answer_end(answer.end()).ok_or(("answer.end", UNSPECIFIED))?,
             offer_person: answer.offer_person,
             text: answer.text.into(),
+            sources: sources_from(answer.sources),
         },
-        event::Body::Handover(handover) => {
-            Body::Handover { reason: handover_reason(handover.reason()).ok_or(("handover.reason", UNSPECIFIED))? }
-        }
+        event::Body::Handover(handover) => Body::Handover {
+            reason: handover_reason(handover.reason()).ok_or(("handover.reason", UNSPECIFIED))?,
+            summary: handover.summary.into(),
+        },
         event::Body::Assigned(v1::Assigned { agent }) => {
             Body::Assigned { to: if agent.is_empty() { Assignee::Queue } else { Assignee::Agent(agent.into()) } }
         }
@@ -155,6 +168,17 @@ const NO_ID: &str = "is not 16 bytes long";
 const UNSPECIFIED: &str = "is missing, or newer than this program";
 const EMPTY: &str = "is missing";
 
+fn sources_from(sources: Vec<v1::Source>) -> Sources {
+    let sources = sources.into_iter().map(|source| Source { title: source.title.into(), url: source.url.into() });
+    (sources.len() > 0).then(|| sources.collect())
+}
+
+impl From<&Source> for v1::Source {
+    fn from(source: &Source) -> Self {
+        v1::Source { title: source.title.to_string(), url: source.url.to_string() }
+    }
+}
+
 /// The client's name for a message. None: not 16 bytes.
 pub fn message_id(id: &[u8]) -> Option<MessageId> {
     id.try_into().ok().map(MessageId)
@@ -175,6 +199,7 @@ impl From<AnswerEnd> for v1::AnswerEnd {
             AnswerEnd::Stopped => v1::AnswerEnd::Stopped,
             AnswerEnd::Interrupted => v1::AnswerEnd::Interrupted,
             AnswerEnd::Fallback => v1::AnswerEnd::Fallback,
+            AnswerEnd::Intent => v1::AnswerEnd::Intent,
         }
     }
 }
@@ -185,6 +210,7 @@ fn answer_end(end: v1::AnswerEnd) -> Option<AnswerEnd> {
         v1::AnswerEnd::Stopped => Some(AnswerEnd::Stopped),
         v1::AnswerEnd::Interrupted => Some(AnswerEnd::Interrupted),
         v1::AnswerEnd::Fallback => Some(AnswerEnd::Fallback),
+        v1::AnswerEnd::Intent => Some(AnswerEnd::Intent),
         v1::AnswerEnd::Unspecified => None,
     }
 }
@@ -194,6 +220,8 @@ impl From<HandoverReason> for v1::HandoverReason {
         match reason {
             HandoverReason::VisitorAsked => v1::HandoverReason::VisitorAsked,
             HandoverReason::Assistant => v1::HandoverReason::Assistant,
+            HandoverReason::Rule => v1::HandoverReason::Rule,
+            HandoverReason::Failures => v1::HandoverReason::Failures,
         }
     }
 }
@@ -202,6 +230,8 @@ fn handover_reason(reason: v1::HandoverReason) -> Option<HandoverReason> {
     match reason {
         v1::HandoverReason::VisitorAsked => Some(HandoverReason::VisitorAsked),
         v1::HandoverReason::Assistant => Some(HandoverReason::Assistant),
+        v1::HandoverReason::Rule => Some(HandoverReason::Rule),
+        v1::HandoverReason::Failures => Some(HandoverReason::Failures),
         v1::HandoverReason::Unspecified => None,
     }
 }

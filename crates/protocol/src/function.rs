@@ -1,13 +1,15 @@
 //! What a node and its functions say to each other: one JSON document in, newline-delimited JSON lines out.
 //!
-//! A function streams zero or more delta lines ([`AiLine::Delta`]) and then exactly one outcome line, always last. A body
-//! that ends without an outcome line means that the function died. Where a chunk of the body ends means nothing; read it
-//! with [`Lines`].
+//! A function streams zero or more delta lines ([`AiLine::Delta`]) and then exactly one outcome line, always last. Between
+//! them stand quota lines ([`AiLine::Quota`]), as soon as a model's server says what is left of its quota, and right before
+//! the outcome one report ([`AiLine::Report`]), from which the node keeps its metrics and the model's budget. A body that
+//! ends without an outcome line means that the function died. Where a chunk of the body ends means nothing; read it with
+//! [`Lines`].
 //!
 //! A function that streams under Lambda's runtime starts its body with a metadata prelude: a JSON object and eight NUL
 //! bytes. Function URLs take it off; InvokeWithResponseStream does not. [`Lines`] skips it where it is there.
 //!
-//! Readers ignore fields they do not know, so that nodes and functions can be replaced one after the other.
+//! Readers ignore fields and lines they do not know, so that nodes and functions can be replaced one after the other.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -19,8 +21,8 @@ pub const MAX_ANSWER_BYTES: usize = 256 * 1024;
 pub const MAX_DELTA_BYTES: usize = 4 * 1024;
 
 /// The longest line a function writes, in bytes without its newline: a whole answer of which JSON writes every byte as
-/// `\u00XX` (6 bytes), and the fields around it.
-pub const MAX_LINE_BYTES: usize = 6 * MAX_ANSWER_BYTES + 1024;
+/// `\u00XX` (6 bytes), its sources, and the fields around it.
+pub const MAX_LINE_BYTES: usize = 6 * (MAX_ANSWER_BYTES + 2 * MAX_SOURCES * MAX_SOURCE_BYTES) + 1024;
 
 /// One turn for the function `ai`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +40,16 @@ pub struct AiRequest {
     pub language: String,
     /// When the node stops listening, Unix milliseconds.
     pub deadline_ms: i64,
+    /// The names of the models that may be asked, in order: those of the site that have budget. Empty: the site's own list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    /// How many answers right before this turn were fallbacks, in a row.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failures: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// One message of a conversation.
@@ -67,8 +79,80 @@ pub enum Role {
 pub enum AiLine {
     /// The next piece of the answer: `{"delta":"text"}`. Never empty, at most [`MAX_DELTA_BYTES`].
     Delta(String),
+    /// What a model's server said of its quota: `{"quota":{…}}`. One for each attempt that learnt of it.
+    Quota(AiQuota),
+    /// What the turn took: `{"report":{…}}`. At most one, right before the outcome.
+    Report(AiReport),
     /// How the turn ended: `{"outcome":{…}}`. Exactly one, always last.
     Outcome(AiOutcome),
+    /// A line that this reader does not know yet, to be passed over.
+    #[serde(untagged)]
+    Unknown(serde_json::Map<String, serde_json::Value>),
+}
+
+/// What a model's server said of its quota, in the headers of one response.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AiQuota {
+    /// The model's name in the configuration.
+    pub model: String,
+    /// `x-ratelimit-*-requests`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<AiLimit>,
+    /// `x-ratelimit-*-tokens`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<AiLimit>,
+    /// The request was refused with 429.
+    #[serde(default)]
+    pub refused: bool,
+    /// When the server wants to be asked again, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+/// One quota of a model's server. A header that is absent, zero where that means nothing, negative or unreadable is absent
+/// here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AiLimit {
+    /// How much there is in a window, usually a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// How much of it is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining: Option<u64>,
+    /// When all of it is there again, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset_ms: Option<u64>,
+}
+
+/// What one turn took. Times are in microseconds since the function began with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AiReport {
+    /// The model that answered, or that failed last, by its name in the configuration. Empty: none was asked.
+    pub model: String,
+    /// Requests to models' servers.
+    #[serde(default)]
+    pub attempts: u32,
+    /// Until the first piece of the answer was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token_us: Option<u64>,
+    /// The whole turn.
+    #[serde(default)]
+    pub total_us: u64,
+    /// The part of `first_token_us`, or of the whole where no token came, in which the function waited for a model's server.
+    #[serde(default)]
+    pub model_us: u64,
+    /// Tokens of the question, as the server counted them, else estimated.
+    #[serde(default)]
+    pub prompt_tokens: u64,
+    /// Tokens of the answer, as the server counted them, else estimated.
+    #[serde(default)]
+    pub completion_tokens: u64,
+    /// Whether the server itself counted the tokens.
+    #[serde(default)]
+    pub counted: bool,
+    /// Why no model answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FailureReason>,
 }
 
 /// How a turn ended.
@@ -97,11 +181,59 @@ pub struct AiAnswer {
     /// Show a button that asks for a person.
     #[serde(default)]
     pub offer_person: bool,
+    /// The text is the site's own reply to what the message was recognised to ask; no model wrote it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub intent: bool,
+    /// The texts of the site that the answer rests on, the best first. At most [`MAX_SOURCES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
 }
 
-/// A handover. It has no fields yet.
+/// The most sources of one answer.
+pub const MAX_SOURCES: usize = 3;
+
+/// The longest title and the longest address of a source, in UTF-8 bytes each.
+pub const MAX_SOURCE_BYTES: usize = 500;
+
+/// A text of the site that an answer rests on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AiHandover {}
+pub struct Source {
+    /// What to call it. Never empty.
+    pub title: String,
+    /// Where the visitor can read it, `https://…` or `http://…`. Empty: nowhere.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub url: String,
+}
+
+/// The longest summary of a handover, in UTF-8 bytes.
+pub const MAX_SUMMARY_BYTES: usize = 2_000;
+
+/// A person should take over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AiHandover {
+    /// Why.
+    #[serde(default)]
+    pub reason: HandoverReason,
+    /// What the agent should know, in the visitor's language. Visitors never see it. At most [`MAX_SUMMARY_BYTES`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub summary: String,
+}
+
+/// Why a person should take over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandoverReason {
+    /// The visitor asked for one.
+    VisitorAsked,
+    /// A rule of the site.
+    Rule,
+    /// Two turns in a row had no answer.
+    Failures,
+    /// The model gave the conversation away. Also what a reader takes a newer reason for.
+    #[default]
+    #[serde(other)]
+    Assistant,
+}
 
 /// A turn without an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +258,8 @@ pub enum FailureReason {
     ModelTimeout,
     /// The model's server sent something that is no answer.
     ModelInvalid,
+    /// The model's budget would have let the turn wait longer than a visitor waits for the first word.
+    Budget,
     /// The deadline had passed before the function could begin.
     Deadline,
     /// A fault in the function itself.
@@ -145,6 +279,7 @@ impl FailureReason {
             Self::ModelOverloaded => "model_overloaded",
             Self::ModelTimeout => "model_timeout",
             Self::ModelInvalid => "model_invalid",
+            Self::Budget => "budget",
             Self::Deadline => "deadline",
             Self::Internal => "internal",
             Self::Unknown => "unknown",
@@ -335,7 +470,43 @@ mod tests {
             })),
             json!({"outcome": {"answer": {"text": "Hi", "interrupted": false, "fallback": false, "offer_person": true}}}),
         );
-        check_json(&AiLine::Outcome(AiOutcome::Handover(AiHandover {})), json!({"outcome": {"handover": {}}}));
+        check_json(
+            &AiLine::Outcome(AiOutcome::Handover(AiHandover {
+                reason: HandoverReason::Failures,
+                summary: "Asked twice.".into(),
+            })),
+            json!({"outcome": {"handover": {"reason": "failures", "summary": "Asked twice."}}}),
+        );
+        let early = json!({"outcome": {"handover": {}}});
+        assert_eq!(
+            serde_json::from_value::<AiLine>(early).unwrap(),
+            AiLine::Outcome(AiOutcome::Handover(AiHandover::default())),
+            "of a function that is older than its node"
+        );
+        check_json(
+            &AiLine::Outcome(AiOutcome::Answer(AiAnswer {
+                text: "Hi".into(),
+                intent: true,
+                sources: vec![Source { title: "Shipping".into(), url: String::new() }],
+                ..Default::default()
+            })),
+            json!({"outcome": {"answer": {"text": "Hi", "interrupted": false, "fallback": false, "offer_person": false,
+                "intent": true, "sources": [{"title": "Shipping"}]}}}),
+        );
+        check_json(
+            &AiLine::Quota(AiQuota {
+                model: "own".into(),
+                requests: Some(AiLimit { limit: Some(60), remaining: Some(0), reset_ms: Some(1_000) }),
+                refused: true,
+                ..Default::default()
+            }),
+            json!({"quota": {"model": "own", "requests": {"limit": 60, "remaining": 0, "reset_ms": 1000}, "refused": true}}),
+        );
+        let report = json!({"report": {"model": "own", "attempts": 2, "failure": "model_timeout", "later": 1}});
+        let AiLine::Report(report) = serde_json::from_value(report).unwrap() else { panic!("no report") };
+        assert_eq!((report.attempts, report.failure), (2, Some(FailureReason::ModelTimeout)));
+        let unknown: AiLine = serde_json::from_value(json!({"later": 1})).unwrap();
+        assert!(matches!(unknown, AiLine::Unknown(_)), "{unknown:?}");
         check_json(
             &AiLine::Outcome(AiOutcome::Failure(AiFailure { reason: FailureReason::ModelTimeout })),
             json!({"outcome": {"failure": {"reason": "model_timeout"}}}),
@@ -352,8 +523,10 @@ mod tests {
                 messages: vec![Message { role: Role::Visitor, text: "Hi".into() }],
                 language: "en".into(),
                 deadline_ms: 1_790_000_000_000,
+                models: vec!["own".into()],
+                failures: 1,
             },
-            json!({"site": "shop", "conversation": "shop/v1/1", "turn": 12, "language": "en",
+            json!({"site": "shop", "conversation": "shop/v1/1", "turn": 12, "language": "en", "models": ["own"], "failures": 1,
                 "messages": [{"role": "visitor", "text": "Hi"}], "deadline_ms": 1_790_000_000_000_i64}),
         );
         let later = json!({"site": "shop", "queue": [{"conversation": "shop/v1/1", "since_ms": 5}],
@@ -384,6 +557,7 @@ mod tests {
             FailureReason::ModelOverloaded,
             FailureReason::ModelTimeout,
             FailureReason::ModelInvalid,
+            FailureReason::Budget,
             FailureReason::Deadline,
             FailureReason::Internal,
             FailureReason::Unknown,
@@ -395,7 +569,8 @@ mod tests {
 
     #[test]
     fn lines_are_put_together_wherever_the_chunks_end() {
-        let lines = [AiLine::Delta("你好 \n \"x\"".into()), AiLine::Outcome(AiOutcome::Handover(AiHandover {}))];
+        let lines =
+            [AiLine::Delta("你好 \n \"x\"".into()), AiLine::Outcome(AiOutcome::Handover(AiHandover::default()))];
         let body: Vec<u8> = lines.iter().flat_map(|line| encode_line(line).unwrap()).collect();
         for size in 1..=body.len() {
             let (mut reader, mut read) = (Lines::default(), Vec::new());
@@ -437,14 +612,20 @@ mod tests {
         reader.handle_chunk(b"123456789\n");
         assert!(matches!(reader.poll_line::<u64>(), Err(LineError::TooLong { .. })));
         let mut reader = Lines::default();
-        reader.handle_chunk(b"{\"other\":1}\n");
+        reader.handle_chunk(b"{\"outcome\":1}\n1\n");
+        assert!(
+            matches!(reader.poll_line::<AiLine>(), Ok(Some(AiLine::Unknown(_)))),
+            "an outcome of another shape is none"
+        );
         assert!(matches!(reader.poll_line::<AiLine>(), Err(LineError::Malformed(_))));
     }
 
     #[test]
     fn the_longest_answer_fits_a_line() {
         let text = "\u{1}".repeat(MAX_ANSWER_BYTES);
-        let answer = AiAnswer { text, interrupted: false, fallback: false, offer_person: false };
+        let long = || "\u{1}".repeat(MAX_SOURCE_BYTES);
+        let sources = (0..MAX_SOURCES).map(|_| Source { title: long(), url: long() }).collect();
+        let answer = AiAnswer { text, sources, ..Default::default() };
         let line = encode_line(&AiLine::Outcome(AiOutcome::Answer(answer))).unwrap();
         assert!(line.len() - 1 <= MAX_LINE_BYTES);
     }

@@ -4,7 +4,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::{FutureExt, Stream, StreamExt};
-use protocol::function::{AiAnswer, AiFailure, AiHandover, AiLine, AiOutcome, AiRequest, FailureReason};
+use protocol::function::{
+    AiAnswer, AiFailure, AiHandover, AiLine, AiOutcome, AiRequest, FailureReason, HandoverReason,
+};
 use tokio::time::{Instant, timeout_at};
 
 use crate::clocks::Clocks;
@@ -94,7 +96,7 @@ fn prompt(request: &AiRequest, site: &Site, max_bytes: usize, clocks: &Clocks) -
         try_until: clocks.try_until(),
     };
     if handover::is_asked_for(prompt.question()) {
-        return Err(AiOutcome::Handover(AiHandover {}));
+        return Err(handover(HandoverReason::VisitorAsked));
     }
     Ok(prompt)
 }
@@ -113,19 +115,23 @@ async fn next(pieces: &mut Pieces, clocks: &Clocks) -> Result<Piece, ModelError>
 
 fn outcome(ending: Ending, draft: Draft, offer_person: bool, fallback: impl FnOnce() -> String) -> AiOutcome {
     let interrupted = match ending {
-        Ending::Handover => return AiOutcome::Handover(AiHandover {}),
+        Ending::Handover => return handover(HandoverReason::Assistant),
         Ending::Ended(End::Complete) => false,
         Ending::Ended(End::Cut) | Ending::Failed(_) => true,
     };
     if draft.is_empty() {
         return AiOutcome::Answer(AiAnswer {
             text: fallback(),
-            interrupted: false,
             fallback: true,
             offer_person: true,
+            ..AiAnswer::default()
         });
     }
-    AiOutcome::Answer(AiAnswer { text: draft.into_text(), interrupted, fallback: false, offer_person })
+    AiOutcome::Answer(AiAnswer { text: draft.into_text(), interrupted, offer_person, ..AiAnswer::default() })
+}
+
+fn handover(reason: HandoverReason) -> AiOutcome {
+    AiOutcome::Handover(AiHandover { reason, summary: String::new() })
 }
 
 #[cfg(test)]

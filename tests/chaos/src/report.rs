@@ -53,6 +53,7 @@ fn count_event(body: Option<&event::Body>, tally: &Tally) {
             AnswerEnd::Stopped => "turns stopped",
             AnswerEnd::Interrupted => "turns broken off",
             AnswerEnd::Fallback => "turns ended by the fallback",
+            AnswerEnd::Intent => "turns ended by an intent's reply",
             AnswerEnd::Unspecified => "turns ended in a way that is none",
         },
         event::Body::Handover(_) => "handovers",

@@ -111,7 +111,7 @@ async fn invoke(State((pace, stamps)): State<(Pace, Arc<Stamps>)>, payload: Byte
             yield line(&AiLine::Delta(TOKEN.to_owned()));
             tokio::time::sleep(pace.token).await;
         }
-        let answer = AiAnswer { text, interrupted: false, fallback: false, offer_person: false };
+        let answer = AiAnswer { text, ..AiAnswer::default() };
         yield line(&AiLine::Outcome(AiOutcome::Answer(answer)));
     };
     Body::from_stream(body).into_response()

@@ -75,7 +75,10 @@ pub fn small_talk(questions: u32) -> impl Iterator<Item = Body> {
         let answer = format!("answer {number}").into();
         let turn = 2 * number + 1;
         let end = AnswerEnd::Complete;
-        [Body::VisitorMessage { id, text }, Body::Answer { turn, text: answer, end, offer_person: false }]
+        [
+            Body::VisitorMessage { id, text },
+            Body::Answer { turn, text: answer, end, offer_person: false, sources: None },
+        ]
     })
 }
 

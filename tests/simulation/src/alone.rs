@@ -235,7 +235,7 @@ impl Alone {
             0 | 1 => Body::VisitorMessage { id, text },
             2 => Body::Note { agent, text },
             3 => Body::AgentMessage { agent, id, text },
-            4 => Body::Handover { reason: HandoverReason::VisitorAsked },
+            4 => Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into() },
             5 => Body::Assigned { to: Assignee::Queue },
             6 => Body::Closed { by: ClosedBy::Agent },
             _ => Body::Answer {
@@ -243,6 +243,7 @@ impl Alone {
                 text,
                 end: AnswerEnd::Complete,
                 offer_person: false,
+                sources: None,
             },
         };
         let event = Arc::new(Event { seq: self.watch.head(0) + 1, at: self.now, body });
@@ -280,9 +281,9 @@ impl Alone {
         let text = ["tea", "绿茶", "", "and so on and so on"][usize::from(argument / 4) % 4];
         let outcome = match kind {
             15 => return self.live.handle_delta(self.now, run, text),
-            16 => Outcome::Answer { text: text.into(), end: AnswerEnd::Complete, offer_person: false },
+            16 => Outcome::Answer { text: text.into(), end: AnswerEnd::Complete, offer_person: false, sources: None },
             17 => Outcome::Failure,
-            _ => Outcome::Handover,
+            _ => Outcome::Handover { reason: HandoverReason::Assistant, summary: "".into() },
         };
         self.running = self.running.filter(|running| *running != run);
         self.live.handle_outcome(self.now, run, outcome);

@@ -1,6 +1,6 @@
 //! The functions: they write, hang, crash, are cut, come late, and go on after they were cancelled.
 
-use conversation::{AnswerEnd, Assignee, Invocation, Millis, Outcome};
+use conversation::{AnswerEnd, Assignee, HandoverReason, Invocation, Millis, Outcome};
 
 use crate::agenda::{ConversationIx, FunctionStep, Happening, Incarnation};
 use crate::trace::tell;
@@ -84,8 +84,10 @@ impl World {
 /// How a run ends: answer, handover, failure, cut (the driver reports a failure), hang (nothing), late answer.
 fn outcome(ending: usize, text: &str) -> Option<Outcome> {
     match ending {
-        0 | 5 => Some(Outcome::Answer { text: text.into(), end: AnswerEnd::Complete, offer_person: false }),
-        1 => Some(Outcome::Handover),
+        0 | 5 => {
+            Some(Outcome::Answer { text: text.into(), end: AnswerEnd::Complete, offer_person: false, sources: None })
+        }
+        1 => Some(Outcome::Handover { reason: HandoverReason::Assistant, summary: "".into() }),
         2 | 3 => Some(Outcome::Failure),
         _ => None,
     }

@@ -227,7 +227,7 @@ impl World {
 fn is_own(body: &Body) -> bool {
     match body {
         Body::Answer { end, .. } => *end != AnswerEnd::Stopped,
-        Body::Handover { reason } => *reason == HandoverReason::Assistant,
+        Body::Handover { reason, .. } => *reason != HandoverReason::VisitorAsked,
         Body::Assigned { .. } => true,
         _ => false,
     }

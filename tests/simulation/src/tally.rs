@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use conversation::{AnswerEnd, Body, Refusal, Reply};
+use conversation::{AnswerEnd, Body, HandoverReason, Refusal, Reply};
 
 macro_rules! tally {
     ($($name:ident: $what:literal,)+) => {
@@ -33,6 +33,7 @@ tally! {
     stopped: "answers, stopped",
     interrupted: "answers, interrupted",
     fallback: "answers, fallback",
+    failed: "handovers after failures",
     handovers: "handovers",
     assigned: "assignments",
     agent_messages: "agent messages",
@@ -89,6 +90,9 @@ impl Tally {
             Body::Answer { end: AnswerEnd::Stopped, .. } => &mut self.stopped,
             Body::Answer { end: AnswerEnd::Interrupted, .. } => &mut self.interrupted,
             Body::Answer { end: AnswerEnd::Fallback, .. } => &mut self.fallback,
+            // Functions alone make them, and to the core they are answers like others.
+            Body::Answer { end: AnswerEnd::Intent, .. } => &mut self.complete,
+            Body::Handover { reason: HandoverReason::Failures, .. } => &mut self.failed,
             Body::Handover { .. } => &mut self.handovers,
             Body::Assigned { .. } => &mut self.assigned,
             Body::AgentMessage { .. } => &mut self.agent_messages,

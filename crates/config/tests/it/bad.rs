@@ -32,8 +32,8 @@ fn an_unknown_key_is_refused_with_the_keys_there_are() {
             &format!("{SHOP}theme.colour = \"#000000\""),
         ],
         &expect![[r#"
-            listen: is not a key; the keys here are node, store, bus, functions, turn, limits, tokens, ai, log, sites
-            nod: is not a key; the keys here are node, store, bus, functions, turn, limits, tokens, ai, log, sites
+            listen: is not a key; the keys here are node, store, bus, functions, turn, limits, tokens, ai, models, log, sites
+            nod: is not a key; the keys here are node, store, bus, functions, turn, limits, tokens, ai, models, log, sites
             store.folder: is not a key; the keys here are url, data, replicas, timeout_ms
             log.levl: is not a key; the keys here are format, level
             tokens.keys[0].key: is not a key; the keys here are id, secret
@@ -223,8 +223,8 @@ fn an_impossible_site_is_refused() {
             &with("life.keep_days = -1"),
         ],
         &expect![[r##"
-            sites.Shop: a site's key is 1 to 32 of a-z, 0-9 and -, and starts with a letter or digit
-            sites.a/b: a site's key is 1 to 32 of a-z, 0-9 and -, and starts with a letter or digit
+            sites.Shop: a key here is 1 to 32 of a-z, 0-9 and -, and starts with a letter or digit
+            sites.a/b: a key here is 1 to 32 of a-z, 0-9 and -, and starts with a letter or digit
             sites.shop.name: must be set
             sites.shop.name: has 0 bytes; 1 to 200 are allowed
             sites.shop.origins: must be set
@@ -279,4 +279,32 @@ fn an_impossible_identity_is_refused() {
             sites.shop.identity.keys[0].public_key: holds a private key; give the public one, and keep the private one in the back end
             sites.shop.identity.max_lifetime_seconds = 0: must be from 60 to 31536000"#]],
     );
+}
+
+#[test]
+fn a_site_names_only_models_that_are_there() {
+    let refused = |toml: &str| config::Config::parse(toml, []).unwrap_err().to_string();
+    let site = "[sites.shop]\nname = \"Shop\"\norigins = [\"*\"]\n";
+    let unknown = refused(&format!("{site}models = [\"own\", \"default\"]\n"));
+    assert!(unknown.contains("sites.shop.models") && unknown.contains("[models.own]"), "{unknown}");
+    let taken = refused("[models.default]\nmodel = \"scripted\"\n");
+    assert!(taken.contains("models.default"), "{taken}");
+    let nowhere = refused("[models.own]\nmodel_name = \"tiny\"\n");
+    assert!(nowhere.contains("models.own.model_url"), "{nowhere}");
+    let own = "[models.own]\nmodel_url = \"http://127.0.0.1:1/v1\"\nmodel_name = \"tiny\"\n";
+    let config = config::Config::parse(&format!("{own}{site}models = [\"own\", \"default\"]\n"), []).unwrap();
+    assert_eq!(config.model("own").and_then(|model| model.model_name).as_deref(), Some("tiny"));
+    assert!(config.model("default").is_some() && config.model("other").is_none());
+}
+
+#[test]
+fn what_a_site_lets_its_assistant_do_is_checked() {
+    let refused = |line: &str| {
+        let toml = format!("[sites.shop]\nname = \"Shop\"\norigins = [\"*\"]\n{line}\n");
+        config::Config::parse(&toml, []).unwrap_err().to_string()
+    };
+    assert!(refused("instant = true").contains("sites.shop.instant"));
+    assert!(refused("models = []").contains("sites.shop.models"));
+    assert!(refused("allowed_links = [\"https://shop.example/\"]").contains("sites.shop.allowed_links"));
+    assert!(refused("handover_words = [\" \"]").contains("sites.shop.handover_words"));
 }

@@ -20,7 +20,7 @@ use crate::cursor::{Cursor, Resume};
 use crate::decide::{Answer, Command, Refusal};
 #[cfg(feature = "faults")]
 use crate::event::Body;
-use crate::event::{AnswerEnd, Assignee, Event};
+use crate::event::{AnswerEnd, Assignee, Event, HandoverReason};
 use crate::id::{Millis, Seq};
 use crate::policy::{MAX_RETRY_WAIT, Policy};
 use crate::state::{State, Violation};
@@ -32,7 +32,7 @@ use crate::window::Window;
 enum Intent {
     Command { key: CommandKey, command: Command },
     Answer { answer: Answer, reply_to: Option<CommandKey> },
-    GiveAway { turn: Seq },
+    GiveAway { turn: Seq, reason: HandoverReason, summary: Arc<str> },
     Assign { to: Assignee },
     CloseIdle { before: Millis },
 }

@@ -290,7 +290,9 @@ impl Live {
             }
             Intent::Command { command, .. } => decide::command(&self.state, &self.policy, command),
             Intent::Answer { answer, .. } => decide::answer(&self.state, &self.policy, answer.clone()),
-            Intent::GiveAway { turn } => decide::give_away(&self.state, *turn),
+            Intent::GiveAway { turn, reason, summary } => {
+                decide::give_away(&self.state, *turn, *reason, Arc::clone(summary))
+            }
             Intent::Assign { to } => decide::assign(&self.state, to.clone()),
             Intent::CloseIdle { before } => decide::close_idle(&self.state, *before),
         };

@@ -2,7 +2,7 @@
 
 use super::{CommandKey, Intent, Live, Notice, Output};
 use crate::decide::{Answer, Command};
-use crate::event::AnswerEnd;
+use crate::event::{AnswerEnd, HandoverReason};
 use crate::id::{Millis, Seq};
 use crate::turn::{Elsewhere, Invocation, Outcome, Phase, Turn, TurnText, fallback_answer, run_number};
 
@@ -114,27 +114,39 @@ impl Live {
         };
         turn.phase = Phase::Ending;
         let intent = match outcome {
-            Outcome::Handover => Intent::GiveAway { turn: turn.turn },
-            Outcome::Answer { text, end, offer_person }
+            Outcome::Handover { reason, summary } => Intent::GiveAway { turn: turn.turn, reason, summary },
+            Outcome::Answer { text, end, offer_person, sources }
                 if !text.is_empty() && text.len() <= self.policy.max_answer_bytes =>
             {
-                let answer = Answer { turn: turn.turn, text, end, offer_person };
+                let answer = Answer { turn: turn.turn, text, end, offer_person, sources };
                 Intent::Answer { answer, reply_to: None }
             }
             // An empty answer would be silence, and one over the bound is not what was streamed.
+            Outcome::Answer { .. } | Outcome::Failure if !turn.text.is_empty() => {
+                Intent::Answer { answer: turn.interrupted_answer(), reply_to: None }
+            }
             Outcome::Answer { .. } | Outcome::Failure => {
-                let question = self.window.visitor_text(turn.turn).unwrap_or_default();
-                Intent::Answer { answer: turn.failure_answer(&self.policy, question), reply_to: None }
+                let turn = turn.turn;
+                self.failed(turn)
             }
         };
         self.waiting.push_back(intent);
     }
 
+    /// What follows a turn to which there is no answer: the site's own words, or people where that happened before.
+    fn failed(&self, turn: Seq) -> Intent {
+        let most = self.policy.failures_to_handover;
+        if most > 0 && self.window.failures() + 1 >= most {
+            return Intent::GiveAway { turn, reason: HandoverReason::Failures, summary: "".into() };
+        }
+        let question = self.window.visitor_text(turn).unwrap_or_default();
+        Intent::Answer { answer: fallback_answer(turn, &self.policy, question), reply_to: None }
+    }
+
     pub(super) fn start_turn(&mut self, now: Millis, turn: Seq) {
         if now > self.state.newest_message_at() + self.policy.give_up_after {
-            let question = self.window.visitor_text(turn).unwrap_or_default();
-            let answer = fallback_answer(turn, &self.policy, question);
-            return self.decide(now, Intent::Answer { answer, reply_to: None });
+            let intent = self.failed(turn);
+            return self.decide(now, intent);
         }
         let run = run_number(now, self.policy.run_salt, self.last_run);
         self.last_run = run;
@@ -144,8 +156,8 @@ impl Live {
         let started = Turn { turn, run, text: String::new(), deadline, phase: Phase::Waiting, beat_at, spoke: true };
         self.outputs.push_back(Output::Publish(Notice::Turn(started.text_from(0))));
         self.turn = Some(started);
-        let lines = self.window.lines();
-        self.outputs.push_back(Output::Invoke(Invocation { turn, run, lines, deadline }));
+        let (lines, failures) = (self.window.lines(), self.window.failures());
+        self.outputs.push_back(Output::Invoke(Invocation { turn, run, lines, deadline, failures }));
     }
 
     fn running(&mut self, run: u32) -> Option<&mut Turn> {
@@ -174,5 +186,11 @@ impl Live {
 }
 
 fn stopped(turn: &Turn) -> Answer {
-    Answer { turn: turn.turn, text: turn.text.as_str().into(), end: AnswerEnd::Stopped, offer_person: false }
+    Answer {
+        turn: turn.turn,
+        text: turn.text.as_str().into(),
+        end: AnswerEnd::Stopped,
+        offer_person: false,
+        sources: None,
+    }
 }

@@ -207,8 +207,10 @@ impl Desk {
         };
         let outcome = match verb {
             "delta" => return self.live.handle_delta(self.now, run, text),
-            "answer" => Outcome::Answer { text: text.into(), end: AnswerEnd::Complete, offer_person: false },
-            "handover" => Outcome::Handover,
+            "answer" => {
+                Outcome::Answer { text: text.into(), end: AnswerEnd::Complete, offer_person: false, sources: None }
+            }
+            "handover" => Outcome::Handover { reason: HandoverReason::Assistant, summary: "".into() },
             _ => Outcome::Failure,
         };
         self.live.handle_outcome(self.now, run, outcome);
@@ -325,9 +327,15 @@ fn body(event: &str) -> Body {
         }
         "answer" => {
             let (turn, text) = rest.split_once(' ').unwrap();
-            Body::Answer { turn: number(turn), text: text.into(), end: AnswerEnd::Complete, offer_person: false }
+            Body::Answer {
+                turn: number(turn),
+                text: text.into(),
+                end: AnswerEnd::Complete,
+                offer_person: false,
+                sources: None,
+            }
         }
-        "handover" => Body::Handover { reason: HandoverReason::VisitorAsked },
+        "handover" => Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into() },
         "queue" => Body::Assigned { to: Assignee::Queue },
         "note" => Body::Note { agent: "kim".into(), text: rest.into() },
         "closed" => Body::Closed { by: ClosedBy::Agent },
@@ -338,11 +346,11 @@ fn body(event: &str) -> Body {
 fn told(event: &Event) -> String {
     let what = match &event.body {
         Body::VisitorMessage { id, text } => format!("visitor {} {}", char::from(id.0[0]), shortened(text)),
-        Body::Answer { turn, text, end, offer_person } => {
+        Body::Answer { turn, text, end, offer_person, .. } => {
             let offer = if *offer_person { ", offers a person" } else { "" };
             format!("answer to {turn} ({end:?}{offer}) {}", shortened(text))
         }
-        Body::Handover { reason } => format!("handover ({reason:?})"),
+        Body::Handover { reason, .. } => format!("handover ({reason:?})"),
         Body::Assigned { to } => format!("assigned to {to:?}"),
         Body::AgentMessage { text, .. } => format!("agent {}", shortened(text)),
         Body::Note { text, .. } => format!("note {}", shortened(text)),

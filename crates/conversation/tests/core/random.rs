@@ -12,12 +12,17 @@ use proptest::prelude::*;
 fn body() -> impl Strategy<Value = Body> {
     let id = || (0..6u8).prop_map(|id| MessageId([id; 16]));
     let text = || prop::sample::select(vec!["hello", "绿茶", ""]).prop_map(Arc::<str>::from);
-    let answer =
-        |(turn, text): (Seq, Arc<str>)| Body::Answer { turn, text, end: AnswerEnd::Complete, offer_person: false };
+    let answer = |(turn, text): (Seq, Arc<str>)| Body::Answer {
+        turn,
+        text,
+        end: AnswerEnd::Complete,
+        offer_person: false,
+        sources: None,
+    };
     prop_oneof![
         4 => (id(), text()).prop_map(|(id, text)| Body::VisitorMessage { id, text }),
         4 => (0..12u32, text()).prop_map(answer),
-        1 => Just(Body::Handover { reason: HandoverReason::Assistant }),
+        1 => Just(Body::Handover { reason: HandoverReason::Assistant, summary: "".into() }),
         1 => Just(Body::Assigned { to: Assignee::Queue }),
         1 => (id(), text()).prop_map(|(id, text)| Body::AgentMessage { agent: "kim".into(), id, text }),
         1 => text().prop_map(|text| Body::Note { agent: "kim".into(), text }),
@@ -95,7 +100,7 @@ proptest! {
         let mut state = folded(bodies);
         let policy = Policy::default();
         if let Some(turn) = state.open_turn() {
-            let answer = || Answer { turn, text: "Hi".into(), end: AnswerEnd::Complete, offer_person: false };
+            let answer = || Answer { turn, text: "Hi".into(), end: AnswerEnd::Complete, offer_person: false, sources: None };
             let Decision::Append(body) = decide::answer(&state, &policy, answer()) else { panic!("not answered") };
             prop_assert!(due_at(&state, &policy).is_some());
             prop_assert_eq!(state.apply(&Event { seq: state.head() + 1, at: 9, body }), Ok(()));

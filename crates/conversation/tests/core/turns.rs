@@ -348,3 +348,52 @@ fn the_lines_of_a_turn_end_with_what_is_open() {
         "#]],
     );
 }
+
+#[test]
+fn two_turns_without_an_answer_lead_to_people() {
+    check(
+        "read
+         send a one
+         stored
+         timeout
+         stored
+         send b two
+         stored
+         failure
+         stored",
+        expect![[r#"
+              read after 0
+            > read
+              wake
+            > send a one
+              append 1: visitor a "one", due at 33000
+            > stored
+              ack #1 at 1
+              publish event 1
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 31000: visitor: one
+              wake
+            > timeout
+              at 32000
+              cancel run A
+              append 2: answer to 1 (Fallback, offers a person) "I can't answer right now. Would you like to talk to a person?", nothing due, unless claimed
+            > stored
+              publish event 2
+              wake
+            > send b two
+              append 3: visitor b "two", due at 64000
+            > stored
+              ack #2 at 3
+              publish event 3
+              publish turn 3 run B at 0: ""
+              invoke turn 3 run B until 62000: visitor: one | assistant: I can't answer right now. Would you like to talk to a person? | visitor: two
+              wake
+            > failure
+              append 4: handover (Failures), due at 37000, unless claimed
+            > stored
+              publish event 4
+              route
+              wake
+        "#]],
+    );
+}

@@ -28,14 +28,14 @@ pub mod client_frame {
     }
 }
 /// What a node sends. Exactly one kind is set.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ServerFrame {
     #[prost(oneof = "server_frame::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     pub kind: ::core::option::Option<server_frame::Kind>,
 }
 /// Nested message and enum types in `ServerFrame`.
 pub mod server_frame {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Kind {
         #[prost(message, tag = "1")]
         Welcome(super::Welcome),
@@ -187,7 +187,7 @@ pub struct Ack {
     pub seq: u32,
 }
 /// One entry of the conversation's log. seq counts 1, 2, 3 … without holes.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Event {
     #[prost(uint32, tag = "1")]
     pub seq: u32,
@@ -199,7 +199,7 @@ pub struct Event {
 }
 /// Nested message and enum types in `Event`.
 pub mod event {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Body {
         #[prost(message, tag = "3")]
         VisitorMessage(super::VisitorMessage),
@@ -231,7 +231,7 @@ pub struct VisitorMessage {
     pub text: ::prost::alloc::string::String,
 }
 /// The assistant's one answer to a turn.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Answer {
     /// The turn: the seq of the newest visitor message it answers.
     #[prost(uint32, tag = "1")]
@@ -243,12 +243,27 @@ pub struct Answer {
     /// Show a button that asks for a person.
     #[prost(bool, tag = "4")]
     pub offer_person: bool,
+    /// The site's texts that it rests on, the best first, at most 3. Show them below the answer.
+    #[prost(message, repeated, tag = "5")]
+    pub sources: ::prost::alloc::vec::Vec<Source>,
+}
+/// A text of the site that an answer rests on.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Source {
+    #[prost(string, tag = "1")]
+    pub title: ::prost::alloc::string::String,
+    /// Where the visitor can read it: http:// or <https://.> Empty: nowhere.
+    #[prost(string, tag = "2")]
+    pub url: ::prost::alloc::string::String,
 }
 /// From here on people answer, and the assistant is silent.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Handover {
     #[prost(enumeration = "HandoverReason", tag = "1")]
     pub reason: i32,
+    /// What the agent should know. Never sent to a visitor.
+    #[prost(string, tag = "2")]
+    pub summary: ::prost::alloc::string::String,
 }
 /// Who takes a conversation that was handed over.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -345,6 +360,8 @@ pub enum AnswerEnd {
     Interrupted = 3,
     /// The model said nothing in time; the text is the site's own.
     Fallback = 4,
+    /// The site's own reply to what the message was recognised to ask; no model wrote it. Show that.
+    Intent = 5,
 }
 impl AnswerEnd {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -358,6 +375,7 @@ impl AnswerEnd {
             Self::Stopped => "ANSWER_END_STOPPED",
             Self::Interrupted => "ANSWER_END_INTERRUPTED",
             Self::Fallback => "ANSWER_END_FALLBACK",
+            Self::Intent => "ANSWER_END_INTENT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -368,6 +386,7 @@ impl AnswerEnd {
             "ANSWER_END_STOPPED" => Some(Self::Stopped),
             "ANSWER_END_INTERRUPTED" => Some(Self::Interrupted),
             "ANSWER_END_FALLBACK" => Some(Self::Fallback),
+            "ANSWER_END_INTENT" => Some(Self::Intent),
             _ => None,
         }
     }
@@ -378,6 +397,10 @@ pub enum HandoverReason {
     Unspecified = 0,
     VisitorAsked = 1,
     Assistant = 2,
+    /// A rule of the site.
+    Rule = 3,
+    /// The assistant had no answer, turn after turn.
+    Failures = 4,
 }
 impl HandoverReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -389,6 +412,8 @@ impl HandoverReason {
             Self::Unspecified => "HANDOVER_REASON_UNSPECIFIED",
             Self::VisitorAsked => "HANDOVER_REASON_VISITOR_ASKED",
             Self::Assistant => "HANDOVER_REASON_ASSISTANT",
+            Self::Rule => "HANDOVER_REASON_RULE",
+            Self::Failures => "HANDOVER_REASON_FAILURES",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -397,6 +422,8 @@ impl HandoverReason {
             "HANDOVER_REASON_UNSPECIFIED" => Some(Self::Unspecified),
             "HANDOVER_REASON_VISITOR_ASKED" => Some(Self::VisitorAsked),
             "HANDOVER_REASON_ASSISTANT" => Some(Self::Assistant),
+            "HANDOVER_REASON_RULE" => Some(Self::Rule),
+            "HANDOVER_REASON_FAILURES" => Some(Self::Failures),
             _ => None,
         }
     }

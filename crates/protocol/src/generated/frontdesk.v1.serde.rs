@@ -269,6 +269,9 @@ impl serde::Serialize for Answer {
         if self.offer_person {
             len += 1;
         }
+        if !self.sources.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("frontdesk.v1.Answer", len)?;
         if self.turn != 0 {
             struct_ser.serialize_field("turn", &self.turn)?;
@@ -283,6 +286,9 @@ impl serde::Serialize for Answer {
         }
         if self.offer_person {
             struct_ser.serialize_field("offerPerson", &self.offer_person)?;
+        }
+        if !self.sources.is_empty() {
+            struct_ser.serialize_field("sources", &self.sources)?;
         }
         struct_ser.end()
     }
@@ -299,6 +305,7 @@ impl<'de> serde::Deserialize<'de> for Answer {
             "end",
             "offer_person",
             "offerPerson",
+            "sources",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -307,6 +314,7 @@ impl<'de> serde::Deserialize<'de> for Answer {
             Text,
             End,
             OfferPerson,
+            Sources,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -333,6 +341,7 @@ impl<'de> serde::Deserialize<'de> for Answer {
                             "text" => Ok(GeneratedField::Text),
                             "end" => Ok(GeneratedField::End),
                             "offerPerson" | "offer_person" => Ok(GeneratedField::OfferPerson),
+                            "sources" => Ok(GeneratedField::Sources),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -356,6 +365,7 @@ impl<'de> serde::Deserialize<'de> for Answer {
                 let mut text__ = None;
                 let mut end__ = None;
                 let mut offer_person__ = None;
+                let mut sources__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Turn => {
@@ -384,6 +394,12 @@ impl<'de> serde::Deserialize<'de> for Answer {
                             }
                             offer_person__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Sources => {
+                            if sources__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("sources"));
+                            }
+                            sources__ = Some(map_.next_value()?);
+                        }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
                         }
@@ -394,6 +410,7 @@ impl<'de> serde::Deserialize<'de> for Answer {
                     text: text__.unwrap_or_default(),
                     end: end__.unwrap_or_default(),
                     offer_person: offer_person__.unwrap_or_default(),
+                    sources: sources__.unwrap_or_default(),
                 })
             }
         }
@@ -412,6 +429,7 @@ impl serde::Serialize for AnswerEnd {
             Self::Stopped => "ANSWER_END_STOPPED",
             Self::Interrupted => "ANSWER_END_INTERRUPTED",
             Self::Fallback => "ANSWER_END_FALLBACK",
+            Self::Intent => "ANSWER_END_INTENT",
         };
         serializer.serialize_str(variant)
     }
@@ -428,6 +446,7 @@ impl<'de> serde::Deserialize<'de> for AnswerEnd {
             "ANSWER_END_STOPPED",
             "ANSWER_END_INTERRUPTED",
             "ANSWER_END_FALLBACK",
+            "ANSWER_END_INTENT",
         ];
 
         struct GeneratedVisitor;
@@ -473,6 +492,7 @@ impl<'de> serde::Deserialize<'de> for AnswerEnd {
                     "ANSWER_END_STOPPED" => Ok(AnswerEnd::Stopped),
                     "ANSWER_END_INTERRUPTED" => Ok(AnswerEnd::Interrupted),
                     "ANSWER_END_FALLBACK" => Ok(AnswerEnd::Fallback),
+                    "ANSWER_END_INTENT" => Ok(AnswerEnd::Intent),
                     _ => Ok(AnswerEnd::default()),
                 }
             }
@@ -2052,11 +2072,17 @@ impl serde::Serialize for Handover {
         if self.reason != 0 {
             len += 1;
         }
+        if !self.summary.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("frontdesk.v1.Handover", len)?;
         if self.reason != 0 {
             let v = HandoverReason::try_from(self.reason)
                 .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.reason)))?;
             struct_ser.serialize_field("reason", &v)?;
+        }
+        if !self.summary.is_empty() {
+            struct_ser.serialize_field("summary", &self.summary)?;
         }
         struct_ser.end()
     }
@@ -2069,11 +2095,13 @@ impl<'de> serde::Deserialize<'de> for Handover {
     {
         const FIELDS: &[&str] = &[
             "reason",
+            "summary",
         ];
 
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
             Reason,
+            Summary,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -2097,6 +2125,7 @@ impl<'de> serde::Deserialize<'de> for Handover {
                     {
                         match value {
                             "reason" => Ok(GeneratedField::Reason),
+                            "summary" => Ok(GeneratedField::Summary),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -2117,6 +2146,7 @@ impl<'de> serde::Deserialize<'de> for Handover {
                     V: serde::de::MapAccess<'de>,
             {
                 let mut reason__ = None;
+                let mut summary__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Reason => {
@@ -2125,6 +2155,12 @@ impl<'de> serde::Deserialize<'de> for Handover {
                             }
                             reason__ = Some(map_.next_value::<HandoverReason>()? as i32);
                         }
+                        GeneratedField::Summary => {
+                            if summary__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("summary"));
+                            }
+                            summary__ = Some(map_.next_value()?);
+                        }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
                         }
@@ -2132,6 +2168,7 @@ impl<'de> serde::Deserialize<'de> for Handover {
                 }
                 Ok(Handover {
                     reason: reason__.unwrap_or_default(),
+                    summary: summary__.unwrap_or_default(),
                 })
             }
         }
@@ -2148,6 +2185,8 @@ impl serde::Serialize for HandoverReason {
             Self::Unspecified => "HANDOVER_REASON_UNSPECIFIED",
             Self::VisitorAsked => "HANDOVER_REASON_VISITOR_ASKED",
             Self::Assistant => "HANDOVER_REASON_ASSISTANT",
+            Self::Rule => "HANDOVER_REASON_RULE",
+            Self::Failures => "HANDOVER_REASON_FAILURES",
         };
         serializer.serialize_str(variant)
     }
@@ -2162,6 +2201,8 @@ impl<'de> serde::Deserialize<'de> for HandoverReason {
             "HANDOVER_REASON_UNSPECIFIED",
             "HANDOVER_REASON_VISITOR_ASKED",
             "HANDOVER_REASON_ASSISTANT",
+            "HANDOVER_REASON_RULE",
+            "HANDOVER_REASON_FAILURES",
         ];
 
         struct GeneratedVisitor;
@@ -2205,6 +2246,8 @@ impl<'de> serde::Deserialize<'de> for HandoverReason {
                     "HANDOVER_REASON_UNSPECIFIED" => Ok(HandoverReason::Unspecified),
                     "HANDOVER_REASON_VISITOR_ASKED" => Ok(HandoverReason::VisitorAsked),
                     "HANDOVER_REASON_ASSISTANT" => Ok(HandoverReason::Assistant),
+                    "HANDOVER_REASON_RULE" => Ok(HandoverReason::Rule),
+                    "HANDOVER_REASON_FAILURES" => Ok(HandoverReason::Failures),
                     _ => Ok(HandoverReason::default()),
                 }
             }
@@ -3504,6 +3547,118 @@ impl<'de> serde::Deserialize<'de> for ServerFrame {
             }
         }
         deserializer.deserialize_struct("frontdesk.v1.ServerFrame", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Source {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.title.is_empty() {
+            len += 1;
+        }
+        if !self.url.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("frontdesk.v1.Source", len)?;
+        if !self.title.is_empty() {
+            struct_ser.serialize_field("title", &self.title)?;
+        }
+        if !self.url.is_empty() {
+            struct_ser.serialize_field("url", &self.url)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Source {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "title",
+            "url",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Title,
+            Url,
+            __SkipField__,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "title" => Ok(GeneratedField::Title),
+                            "url" => Ok(GeneratedField::Url),
+                            _ => Ok(GeneratedField::__SkipField__),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Source;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct frontdesk.v1.Source")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Source, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut title__ = None;
+                let mut url__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Title => {
+                            if title__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("title"));
+                            }
+                            title__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Url => {
+                            if url__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("url"));
+                            }
+                            url__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::__SkipField__ => {
+                            let _ = map_.next_value::<serde::de::IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(Source {
+                    title: title__.unwrap_or_default(),
+                    url: url__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("frontdesk.v1.Source", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for Stop {

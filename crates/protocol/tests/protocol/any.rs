@@ -1,6 +1,6 @@
 //! Arbitrary frames, events and texts.
 
-use conversation::{AnswerEnd, Assignee, Body, ClosedBy, Event, HandoverReason, MessageId};
+use conversation::{AnswerEnd, Assignee, Body, ClosedBy, Event, HandoverReason, MessageId, Source};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use protocol::v1::{self, ClientFrame, ServerFrame, client_frame, server_frame};
@@ -113,20 +113,25 @@ fn body() -> BoxedStrategy<Body> {
         Just(AnswerEnd::Complete),
         Just(AnswerEnd::Stopped),
         Just(AnswerEnd::Interrupted),
-        Just(AnswerEnd::Fallback)
+        Just(AnswerEnd::Fallback),
+        Just(AnswerEnd::Intent)
     ];
     let by = prop_oneof![Just(ClosedBy::Visitor), Just(ClosedBy::Agent), Just(ClosedBy::Site)];
-    let reason = prop_oneof![Just(HandoverReason::VisitorAsked), Just(HandoverReason::Assistant)];
+    let reason = prop_oneof![
+        Just(HandoverReason::VisitorAsked),
+        Just(HandoverReason::Assistant),
+        Just(HandoverReason::Rule),
+        Just(HandoverReason::Failures)
+    ];
+    let source = (text(), text()).prop_map(|(title, url)| Source { title: title.into(), url: url.into() });
+    let sources = vec(source, 0..4).prop_map(|sources| (!sources.is_empty()).then(|| sources.into()));
     let to = prop_oneof![Just(Assignee::Queue), agent().prop_map(|agent| Assignee::Agent(agent.into()))];
     prop_oneof![
         (id(), text()).prop_map(|(id, text)| Body::VisitorMessage { id, text: text.into() }),
-        (number(), text(), end, any::<bool>()).prop_map(|(turn, text, end, offer_person)| Body::Answer {
-            turn,
-            text: text.into(),
-            end,
-            offer_person
+        (number(), text(), end, any::<bool>(), sources).prop_map(|(turn, text, end, offer_person, sources)| {
+            Body::Answer { turn, text: text.into(), end, offer_person, sources }
         }),
-        reason.prop_map(|reason| Body::Handover { reason }),
+        (reason, text()).prop_map(|(reason, summary)| Body::Handover { reason, summary: summary.into() }),
         to.prop_map(|to| Body::Assigned { to }),
         (agent(), id(), text()).prop_map(|(agent, id, text)| Body::AgentMessage {
             agent: agent.into(),

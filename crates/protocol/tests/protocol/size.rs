@@ -40,7 +40,7 @@ fn conversation() -> (Vec<ClientFrame>, Vec<ServerFrame>) {
         let turn = seq;
         seq += 1;
         let end = AnswerEnd::Complete;
-        received.push(event(seq, Body::Answer { turn, text: answer.into(), end, offer_person: false }));
+        received.push(event(seq, Body::Answer { turn, text: answer.into(), end, offer_person: false, sources: None }));
     }
     (sent, received)
 }

@@ -32,8 +32,8 @@ fn one_of_each() -> Vec<Event> {
     let agent: Arc<str> = "ana@shop.example".into();
     let bodies = [
         Body::VisitorMessage { id: MessageId([0xff; 16]), text: "现在几点了？ \u{0}\n{\"a\":1}".into() },
-        Body::Answer { turn: 1, text: "".into(), end: AnswerEnd::Stopped, offer_person: true },
-        Body::Handover { reason: HandoverReason::VisitorAsked },
+        Body::Answer { turn: 1, text: "".into(), end: AnswerEnd::Stopped, offer_person: true, sources: None },
+        Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into() },
         Body::Assigned { to: Assignee::Queue },
         Body::Assigned { to: Assignee::Agent(agent.clone()) },
         Body::AgentMessage { agent: agent.clone(), id: MessageId([0; 16]), text: "مرحبا".into() },

@@ -180,11 +180,11 @@ async fn a_model_cut_off_by_its_own_limit_leaves_an_interrupted_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handover_is_a_field_of_its_own() {
-    let handover = [AiLine::Outcome(AiOutcome::Handover(AiHandover {}))];
+    let handover = |reason| [AiLine::Outcome(AiOutcome::Handover(AiHandover { reason, ..AiHandover::default() }))];
     let (lines, _) = sent(request("Hi"), &[(SECOND, Ok(Piece::Handover))], Then::Silence).await;
-    assert_eq!(lines, handover);
+    assert_eq!(lines, handover(HandoverReason::Assistant));
     let (lines, took) = sent(request("I want to talk to a human"), &[(SECOND, text("No"))], Then::Silence).await;
-    assert_eq!((lines.as_slice(), took), (handover.as_slice(), Duration::ZERO));
+    assert_eq!((lines.as_slice(), took), (handover(HandoverReason::VisitorAsked).as_slice(), Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! The scripted model under the runtime API: answers, and the directives that tests of other parts rely on.
 
 use anyhow::{Context, Result};
-use protocol::function::{AiFailure, AiHandover, AiLine, AiOutcome, FailureReason};
+use protocol::function::{AiFailure, AiHandover, AiLine, AiOutcome, FailureReason, HandoverReason};
 use runtime_api::{Process, RuntimeApi};
 use serde_json::json;
 
@@ -40,8 +40,9 @@ async fn deltas_come_before_the_answer_is_over() -> Result<()> {
 
 #[tokio::test]
 async fn a_person_who_is_asked_for_is_a_handover() -> Result<()> {
-    let handover = [AiLine::Outcome(AiOutcome::Handover(AiHandover {}))];
-    for text in ["I want to talk to a human", "转人工", "/handover"] {
+    let (asked, given) = (HandoverReason::VisitorAsked, HandoverReason::Assistant);
+    for (text, reason) in [("I want to talk to a human", asked), ("转人工", asked), ("/handover", given)] {
+        let handover = [AiLine::Outcome(AiOutcome::Handover(AiHandover { reason, ..AiHandover::default() }))];
         assert_eq!(lines(&turn(text), &INSTANT).await?, handover, "{text}");
     }
     Ok(())

@@ -70,7 +70,13 @@ async fn converse(store: &dyn Store, number: u32) -> anyhow::Result<()> {
             let id = MessageId(((u128::from(number) << 64) | u128::from(seq)).to_le_bytes());
             Body::VisitorMessage { id, text: TEXT.into() }
         } else {
-            Body::Answer { turn: seq - 1, text: answer.clone(), end: AnswerEnd::Complete, offer_person: false }
+            Body::Answer {
+                turn: seq - 1,
+                text: answer.clone(),
+                end: AnswerEnd::Complete,
+                offer_person: false,
+                sources: None,
+            }
         };
         let append = Append {
             conversation: &conversation,
