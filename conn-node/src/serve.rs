@@ -18,8 +18,7 @@ use tokio::net::TcpListener;
 use crate::conversations::Conversations;
 use crate::drain::{self, Drain};
 use crate::health::Health;
-use crate::invoke::Invoker;
-use crate::invoke::http::HttpInvoker;
+use crate::invoke::{self, ConnectError, Invoker};
 use crate::limits::Limits;
 use crate::node::{Node, sites};
 use crate::timed::TimedStore;
@@ -62,9 +61,6 @@ pub enum RunError {
         /// The system's reason.
         reason: std::io::Error,
     },
-    /// The HTTP client cannot be made.
-    #[error("the client of the invoke API cannot be made: {0}")]
-    Invoker(#[from] reqwest::Error),
     /// What is served cannot be prepared.
     #[error("the widget's files or a site's settings cannot be prepared: {0}")]
     Files(std::io::Error),
@@ -108,7 +104,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
 async fn parts(config: &Config) -> Result<Parts, RunError> {
     config.check_node()?;
     let (store, bus) = (store(config).await?, bus(config).await?);
-    let invoker = Arc::new(HttpInvoker::new(config.functions.url.as_str())?);
+    let bad = |error: ConnectError| ConfigError::new("functions.url", error.to_string());
+    let invoker = invoke::connect(&config.functions.url).await.map_err(bad)?;
     Ok(Parts { store, bus, invoker })
 }
 

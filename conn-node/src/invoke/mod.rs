@@ -7,8 +7,10 @@ pub mod http;
 pub mod lambda;
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use config::FunctionsUrl;
 use conversation::Millis;
 use futures_util::Stream;
 
@@ -61,6 +63,41 @@ impl InvokeError {
             Self::Unreachable { .. } => "unreachable",
         }
     }
+}
+
+/// The invoker of the functions at `url`. Nothing is asked of them yet.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub async fn connect(url: &FunctionsUrl) -> Result<Arc<dyn Invoker>, ConnectError> {
+    match url {
+        FunctionsUrl::Http(base) => Ok(Arc::new(http::HttpInvoker::new(base.as_str())?)),
+        #[cfg(feature = "lambda")]
+        FunctionsUrl::Lambda { region } => {
+            let place = lambda::Place::from_environment(region.clone());
+            Ok(Arc::new(lambda::LambdaInvoker::connect(place).await?))
+        }
+        #[cfg(not(feature = "lambda"))]
+        FunctionsUrl::Lambda { .. } => Err(ConnectError::NotBuilt),
+    }
+}
+
+/// Why functions cannot be invoked as the configuration says.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The HTTP client cannot be made.
+    #[error("the client of the invoke API cannot be made: {0}")]
+    Client(#[from] reqwest::Error),
+    /// Nothing says in which region the functions are.
+    #[cfg(feature = "lambda")]
+    #[error(transparent)]
+    NoRegion(#[from] lambda::NoRegion),
+    /// This program knows no Lambda.
+    #[cfg(not(feature = "lambda"))]
+    #[error(
+        "is Lambda, and this program was built without it: build it with cargo build --release -p conn-node --features lambda"
+    )]
+    NotBuilt,
 }
 
 /// The causes too: the texts of clients often say only that sending failed.

@@ -9,6 +9,7 @@
 mod ai;
 mod environment;
 mod error;
+mod functions;
 mod limits;
 mod node;
 mod reference;
@@ -26,8 +27,9 @@ use toml::{Table, Value};
 pub use crate::ai::{Ai, DEFAULT_MODEL, Model, ModelKind};
 pub use crate::environment::{FILE_VARIABLE, environment};
 pub use crate::error::ConfigError;
+pub use crate::functions::{AiProxy, Functions, FunctionsUrl};
 pub use crate::limits::Limits;
-pub use crate::node::{Bus, Functions, Log, LogFormat, LogLevel, Node, Store, Turn};
+pub use crate::node::{Bus, Log, LogFormat, LogLevel, Node, Store, Turn};
 pub use crate::reference::reference;
 pub use crate::service_url::{BusUrl, ServiceUrl, StoreUrl};
 pub use crate::site::{Identity, IdentityAlgorithm, IdentityKey, Life, Site, Theme};
@@ -65,6 +67,8 @@ section! {
         ai: Ai = table();
         /// Further models, by name: 1 to 32 of `a-z`, `0-9` and `-`.
         models: BTreeMap<String, Model> = table();
+        /// The program `ai-proxy`: the function `ai` as an HTTP server, for containers.
+        ai_proxy: AiProxy = table();
         /// Log lines, on standard error. They never hold a message's text, a token or a key.
         log: Log = table();
         /// The sites, by key: 1 to 32 of `a-z`, `0-9` and `-`, as in the page's script tag.

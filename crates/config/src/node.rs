@@ -1,4 +1,4 @@
-//! What a node is told about itself: `[node]`, `[store]`, `[bus]`, `[functions]`, `[turn]` and `[log]`.
+//! What a node is told about itself: `[node]`, `[store]`, `[bus]`, `[turn]` and `[log]`.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use crate::ConfigError;
 use crate::schema::{count, join, list, section, text};
 use crate::service_url::{BusUrl, StoreUrl};
-use crate::values::{BaseUrl, Data, words};
+use crate::values::{Data, words};
 
 section! {
     /// One node: where it listens and how much it takes.
@@ -90,31 +90,6 @@ section! {
 
 impl Bus {
     fn check(&self, _path: &str) -> Result<(), ConfigError> {
-        Ok(())
-    }
-}
-
-section! {
-    /// The functions that the node invokes, by Lambda's invoke API.
-    pub struct Functions {
-        /// The base of the invoke API; `/2015-03-31/functions/{name}/invocations` is added to it.
-        url: BaseUrl = text("http://127.0.0.1:7003");
-        /// Name of the function that answers a turn.
-        ai_name: String = text("ai");
-        /// Name of the function that assigns conversations to people.
-        routing_name: String = text("routing");
-    }
-}
-
-impl Functions {
-    fn check(&self, path: &str) -> Result<(), ConfigError> {
-        for (key, name) in [("ai_name", &self.ai_name), ("routing_name", &self.routing_name)] {
-            let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-            if !(1..=64).contains(&name.len()) || !name.bytes().all(good) {
-                let reason = "must be 1 to 64 letters, digits, - and _, as Lambda's function names are";
-                return Err(ConfigError::new(join(path, key), reason).with_value(&format!("{name:?}")));
-            }
-        }
         Ok(())
     }
 }

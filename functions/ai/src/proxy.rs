@@ -59,10 +59,10 @@ impl ProxySettings {
     /// Takes what is needed from `config`.
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 7004)),
+            listen: config.ai_proxy.listen,
             function: config.functions.ai_name.clone(),
-            concurrency: 256,
-            stop_within: Duration::from_secs(25),
+            concurrency: config.ai_proxy.concurrency,
+            stop_within: Duration::from_secs(config.ai_proxy.stop_seconds),
         }
     }
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use config::StoreUrl;
-use conn_node::invoke::http::HttpInvoker;
 use store::DynamoStore;
 use store::dynamodb::{Consumed, Options};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -27,7 +26,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         config::BusUrl::Redis(url) => Some(Arc::new(bus::redis::RedisBus::connect(url.reveal()).await?)),
         config::BusUrl::None => None,
     };
-    let invoker = Arc::new(HttpInvoker::new(config.functions.url.as_str())?);
+    let invoker = conn_node::invoke::connect(&config.functions.url).await?;
     let bound = conn_node::bind(config, conn_node::Parts { store: store.clone(), bus, invoker }).await?;
     bound.serve(tell(store)).await;
     Ok(())

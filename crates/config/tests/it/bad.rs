@@ -32,8 +32,8 @@ fn an_unknown_key_is_refused_with_the_keys_there_are() {
             &format!("{SHOP}theme.colour = \"#000000\""),
         ],
         &expect![[r#"
-            listen: is not a key; the keys here are node, store, bus, functions, turn, limits, tokens, ai, models, log, sites
-            nod: is not a key; the keys here are node, store, bus, functions, turn, limits, tokens, ai, models, log, sites
+            listen: is not a key; the keys here are node, store, bus, functions, turn, limits, tokens, ai, models, ai_proxy, log, sites
+            nod: is not a key; the keys here are node, store, bus, functions, turn, limits, tokens, ai, models, ai_proxy, log, sites
             store.folder: is not a key; the keys here are url, data, replicas, timeout_ms
             log.levl: is not a key; the keys here are format, level
             tokens.keys[0].key: is not a key; the keys here are id, secret
@@ -92,6 +92,10 @@ fn an_impossible_value_of_the_node_is_refused() {
             "[functions]\nurl = \"ftp://127.0.0.1\"",
             "[functions]\nurl = \"http://127.0.0.1/?x=1\"",
             "[functions]\nai_name = \"../ai\"",
+            "[functions]\nai_name = \"ai:live\"",
+            "[functions]\nurl = \"lambda://eu central\"",
+            "[functions]\nurl = \"lambda://\"\nrouting_name = \"arn:aws:s3:::bucket\"",
+            "[ai_proxy]\nconcurrency = 0",
             "[log]\nformat = \"xml\"",
             "[log]\nlevel = \"loud\"",
         ],
@@ -107,9 +111,13 @@ fn an_impossible_value_of_the_node_is_refused() {
             node.drain_seconds = 0: must be from 1 to 90
             store.data = "": is empty; name a path
             functions.url = "127.0.0.1:7003": is not an address like http://127.0.0.1:7003
-            functions.url = "ftp://127.0.0.1": must start with http:// or https://
+            functions.url = "ftp://127.0.0.1": must start with http://, https:// or lambda://
             functions.url = "http://127.0.0.1/?x=1": must not have a query or a fragment
             functions.ai_name = "../ai": must be 1 to 64 letters, digits, - and _, as Lambda's function names are
+            functions.ai_name = "ai:live": must be 1 to 64 letters, digits, - and _, as Lambda's function names are
+            functions.url = "lambda://eu central": must name a region after lambda://, like lambda://eu-central-1, or nothing
+            functions.routing_name = "arn:aws:s3:::bucket": must be 1 to 64 letters, digits, - and _, or NAME:ALIAS, or the ARN of a function
+            ai_proxy.concurrency = 0: must be from 1 to 100000
             log.format = "xml": must be one of text, json
             log.level = "loud": must be one of error, warn, info, debug, trace"#]],
     );

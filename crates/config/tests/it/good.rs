@@ -12,7 +12,7 @@ fn an_empty_file_gives_every_default() {
     assert_eq!(config.node.metrics_listen.to_string(), "127.0.0.1:7002");
     assert_eq!(config.node.max_connections, 18_000);
     assert_eq!(config.node.drain_seconds, 20);
-    assert_eq!(config.functions.url.as_str(), "http://127.0.0.1:7003");
+    assert_eq!(config.functions.url.to_string(), "http://127.0.0.1:7003");
     assert_eq!(config.store.data, Data::Folder("frontdesk-data".into()));
     assert_eq!(config.turn.deadline_ms, 30_000);
     assert_eq!(config.limits.max_text_bytes, 4_000);
@@ -133,4 +133,22 @@ fn secrets_are_not_in_debug_output() {
 
     assert_eq!(config.tokens.keys[0].secret.reveal(), SECRET);
     assert!(!format!("{config:?}").contains(SECRET));
+}
+
+#[test]
+fn functions_on_lambda_are_named_with_or_without_their_region_and_in_every_way_that_lambda_names_them() {
+    for (url, region) in [("lambda://", None), ("lambda://eu-central-1", Some("eu-central-1".to_owned()))] {
+        for name in ["ai", "ai:live", "ai:$LATEST", "arn:aws:lambda:eu-central-1:123456789012:function:ai:live"] {
+            let toml = format!("[functions]\nurl = \"{url}\"\nai_name = \"{name}\"");
+            let functions = parse(&toml, &[]).unwrap().functions;
+            assert_eq!(functions.url, config::FunctionsUrl::Lambda { region: region.clone() });
+            assert_eq!((functions.url.to_string().as_str(), functions.ai_name.as_str()), (url, name));
+        }
+    }
+}
+
+#[test]
+fn variables_of_the_proxy_are_not_taken_for_those_of_the_model() {
+    let config = parse("", &[("FRONTDESK_AI_PROXY_LISTEN", "0.0.0.0:80"), ("FRONTDESK_AI_GAP_MS", "5000")]).unwrap();
+    assert_eq!((config.ai_proxy.listen.port(), config.ai.gap_ms), (80, 5_000));
 }
