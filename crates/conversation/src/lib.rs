@@ -17,6 +17,7 @@ macro_rules! broken {
     }};
 }
 
+pub mod budget;
 mod claim;
 mod cursor;
 pub mod decide;

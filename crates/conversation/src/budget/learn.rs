@@ -1,0 +1,241 @@
+//! What one node learns from a model's answers, and what all learn from each other.
+
+use super::model::{ACTIVE_MS, ModelBudget};
+use super::{Allowance, Notice, Output, Quota, REQUEST, Scale, Shared, Ticket};
+use crate::Millis;
+
+/// How often the shared record is read while turns wait, and while none does.
+const LOOK_MS: [Millis; 2] = [250, 5_000];
+
+/// How often nodes tell each other what sites ask for.
+const GATHER_MS: [Millis; 2] = [1_000, 10_000];
+
+/// A node that was not heard of for so long is gone.
+const GONE_MS: Millis = 30_000;
+
+/// How long nobody asks after a refusal without Retry-After: until all nodes know of it.
+const PAUSE_MS: Millis = 300;
+
+/// The longest Retry-After that is believed.
+const LONGEST_BLOCK_MS: Millis = 10 * 60_000;
+
+/// After how long a proposal that nobody answered is given up.
+const PROPOSAL_MS: Millis = 2_000;
+
+/// The most sites in one notice.
+const MOST_SITES: usize = 256;
+
+impl Shared {
+    /// Nothing is known.
+    pub fn new(now: Millis) -> Self {
+        let none = Allowance::default();
+        Self { requests: none, tokens: none, learnt_at: 0, guess: 0.0, blocked_until: 0, scale: Scale::new(now) }
+    }
+}
+
+impl ModelBudget {
+    /// The model's server said something of its quota, in answer to `ticket`'s request.
+    pub fn handle_quota(&mut self, ticket: Ticket, quota: &Quota, now: Millis) {
+        let sent_at = self.flights.get_mut(&ticket).and_then(|flight| {
+            flight.is_answered = true;
+            flight.granted_at
+        });
+        let before = self.limits_now();
+        self.has_headers = quota.requests.or(quota.tokens).is_some_and(|limit| limit.limit.is_some());
+        if let Some(requests) = quota.requests {
+            self.limits.requests.handle_header(requests, REQUEST as f64, now);
+        }
+        if let Some(tokens) = quota.tokens {
+            self.limits.tokens.handle_header(tokens, 1.0, now);
+        }
+        self.keep_left(quota, now);
+        let is_changed = self.handle_new_limits(before, now);
+        if quota.refused {
+            self.handle_refused(quota.retry_after_ms, sent_at.unwrap_or(now), is_changed, now);
+        } else if is_changed {
+            self.propose(self.shared.clone(), now);
+        }
+    }
+
+    /// What is left, less what of ours the model has not counted yet.
+    fn keep_left(&mut self, quota: &Quota, now: Millis) {
+        let flying = self.flights.values().filter(|flight| flight.granted_at.is_some() && !flight.is_answered);
+        let (turns, tokens) = flying.fold((0, 0), |(turns, tokens), flight| (turns + 1, tokens + flight.tokens));
+        let requests = (turns + self.slots.len() as u64) * REQUEST;
+        let tokens = tokens + self.slots.tokens();
+        let left = |limit: Option<super::Limit>, unit: u64, ours: u64| {
+            let limit = limit.filter(|limit| limit.limit.is_some_and(|limit| limit > 0))?;
+            limit.remaining.map(|remaining| (remaining * unit) as f64 - ours as f64)
+        };
+        self.left = Some((left(quota.requests, REQUEST, requests), left(quota.tokens, 1, tokens), now));
+    }
+
+    /// If headers said another limit than all know, prepares to say so. Whether they did.
+    fn handle_new_limits(&mut self, before: (Option<f64>, Option<f64>), now: Millis) -> bool {
+        let told = (self.limits.requests.told, self.limits.tokens.told);
+        let differs = |ours: Allowance, theirs: Allowance| {
+            (ours.per_minute - theirs.per_minute).abs() > 0.01 * ours.per_minute
+                || (ours.capacity - theirs.capacity).abs() > 0.25 * ours.capacity
+        };
+        if !self.has_headers || !(differs(told.0, self.shared.requests) || differs(told.1, self.shared.tokens)) {
+            return false;
+        }
+        (self.shared.requests, self.shared.tokens, self.shared.learnt_at) = (told.0, told.1, now);
+        let slower = slower(before, self.limits_now());
+        self.slots.stretch(slower, self.shared.blocked_until, now);
+        (slower - 1.0).abs() > 0.01
+    }
+
+    fn handle_refused(&mut self, retry_after: Option<Millis>, sent_at: Millis, is_explained: bool, now: Millis) {
+        let mut next = self.shared.clone();
+        if self.limits_now() == (None, None) {
+            next.guess = self.asked_by_all(now);
+        }
+        if !is_explained {
+            let scale = if self.has_headers { next.scale.dip(sent_at, now) } else { next.scale.cut(sent_at, now) };
+            next.scale = scale.unwrap_or(next.scale);
+        }
+        let is_known = next.scale == self.shared.scale && !is_explained;
+        let pause = retry_after.unwrap_or(if is_known { 0 } else { PAUSE_MS }).min(LONGEST_BLOCK_MS);
+        next.blocked_until = next.blocked_until.max(now + pause);
+        if next != self.shared {
+            self.propose(next, now);
+        }
+    }
+
+    /// Requests a minute, in thousandths, of all nodes, where nothing is limited and a turn's cost is 1.
+    fn asked_by_all(&mut self, now: Millis) -> f64 {
+        let ours = self.notice(now);
+        let others = self.notices.iter().filter(|notice| notice.node != self.node);
+        let rate: f64 = others.chain([&ours]).flat_map(|notice| &notice.sites).map(|(_, part)| part).sum();
+        (rate * 60_000.0).max(1.0) * REQUEST as f64
+    }
+
+    /// Acts on it at once, and asks the others to.
+    fn propose(&mut self, next: Shared, now: Millis) {
+        self.adopt(next.clone(), now);
+        self.proposed = Some((next.clone(), now));
+        self.outputs.push_back(Output::Propose(next));
+    }
+
+    fn adopt(&mut self, next: Shared, now: Millis) {
+        let before = self.limits_now();
+        let scale = self.shared.scale.value;
+        let was_blocked = self.shared.blocked_until.max(now);
+        if next.learnt_at >= self.shared.learnt_at && next.learnt_at > 0 {
+            self.limits.requests.handle_told(next.requests);
+            self.limits.tokens.handle_told(next.tokens);
+        }
+        self.shared = next;
+        let slower = slower(before, self.limits_now()) * scale / self.shared.scale.value;
+        let blocked = self.shared.blocked_until.max(now);
+        if blocked > was_blocked || (slower - 1.0).abs() > 0.02 {
+            self.slots.stretch(slower, self.shared.blocked_until, now);
+        }
+    }
+
+    /// The shared record; `None`: there is none.
+    pub fn handle_shared(&mut self, shared: Option<Shared>, now: Millis) {
+        self.look_at = now + LOOK_MS[usize::from(!self.is_busy(now))];
+        if self.proposed.as_ref().is_some_and(|(_, at)| now < at + PROPOSAL_MS) {
+            return;
+        }
+        if let Some(mut shared) = shared {
+            shared.blocked_until = shared.blocked_until.max(self.shared.blocked_until);
+            if shared.learnt_at < self.shared.learnt_at {
+                (shared.requests, shared.tokens) = (self.shared.requests, self.shared.tokens);
+                shared.learnt_at = self.shared.learnt_at;
+            }
+            self.adopt(shared, now);
+        }
+    }
+
+    /// Whether the proposal is now the shared record. If another node was faster, the record is to be read again.
+    pub fn handle_proposed(&mut self, is_shared: bool, now: Millis) {
+        let Some((proposed, at)) = self.proposed.take() else { return };
+        if !is_shared {
+            self.look_at = now;
+            return;
+        }
+        if proposed.blocked_until > at {
+            // Whoever reserves from now on stands behind the pause.
+            let pause = proposed.blocked_until.saturating_sub(now).max(1) as f64 / 60_000.0;
+            let (requests, tokens) = self.rates(now);
+            self.owed.0 += (requests.unwrap_or(0.0) * REQUEST as f64 * pause) as i64;
+            self.owed.1 += (tokens.unwrap_or(0.0) * pause) as i64;
+            self.left = Some((Some(0.0), Some(0.0), now));
+            self.settle(now);
+        }
+    }
+
+    /// Everybody's notices.
+    pub fn handle_notices(&mut self, notices: Vec<Notice>, now: Millis) {
+        self.notices = notices;
+        let ours = self.notice(now);
+        self.notices.retain(|notice| notice.node != ours.node && now < notice.at.saturating_add(GONE_MS));
+        self.notices.push(ours);
+        let is_limited = self.limits_now() != (None, None);
+        let caps = if self.is_busy(now) && is_limited {
+            super::share::caps(&self.node, &self.notices, self.shared.scale.value)
+        } else {
+            Default::default()
+        };
+        self.queue.set_caps(&caps, now);
+    }
+
+    fn notice(&mut self, now: Millis) -> Notice {
+        let mut sites = self.demand.parts(now);
+        sites.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        sites.truncate(MOST_SITES);
+        Notice { node: self.node.clone(), at: now, sites }
+    }
+
+    /// Looks, gathers and raises, whatever it is time for.
+    pub(super) fn listen(&mut self, now: Millis) {
+        if !self.is_active(now) || self.slots.is_away() && !self.slots.may_try(now) {
+            return;
+        }
+        let pace = usize::from(!self.is_busy(now));
+        if now >= self.look_at {
+            self.look_at = now + LOOK_MS[pace];
+            self.outputs.push_back(Output::Look);
+        }
+        if now >= self.gather_at {
+            self.gather_at = now + GATHER_MS[pace];
+            let notice = self.notice(now);
+            self.outputs.push_back(Output::Gather(notice));
+        }
+        self.raise(now);
+    }
+
+    fn raise(&mut self, now: Millis) {
+        let patience = self.raise_after * (self.nodes(now).min(9) as u64 - 1) / 8;
+        let highest = (self.shared.guess == 0.0).then_some(1.0);
+        let is_time = self.is_busy(now) && self.proposed.is_none() && !self.is_blocked(now);
+        if is_time && let Some(scale) = self.shared.scale.raise(highest, now.saturating_sub(patience)) {
+            let scale = Scale { changed_at: now, ..scale };
+            self.propose(Shared { scale, ..self.shared.clone() }, now);
+        }
+    }
+
+    /// How many nodes ask this model, this one included.
+    pub(super) fn nodes(&self, now: Millis) -> usize {
+        let others = self.notices.iter().filter(|notice| notice.node != self.node);
+        1 + others.filter(|notice| now < notice.at.saturating_add(GONE_MS)).count()
+    }
+
+    pub(super) fn is_busy(&self, now: Millis) -> bool {
+        self.busy_at.is_some_and(|at| now < at + super::model::BUSY_MS)
+    }
+
+    pub(super) fn is_active(&self, now: Millis) -> bool {
+        self.active_at.is_some_and(|at| now < at + ACTIVE_MS)
+    }
+}
+
+/// How much slower `after` is than `before`.
+fn slower(before: (Option<f64>, Option<f64>), after: (Option<f64>, Option<f64>)) -> f64 {
+    let of = |before: Option<f64>, after: Option<f64>| Some(before? / after?);
+    let (requests, tokens) = (of(before.0, after.0), of(before.1, after.1));
+    requests.into_iter().chain(tokens).fold(0.0, f64::max).max(if requests.or(tokens).is_some() { 0.0 } else { 1.0 })
+}
