@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use client::Random;
 use tempfile::TempDir;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, interval};
 
 use crate::Options;
@@ -108,9 +108,11 @@ impl Cluster {
         Ok(())
     }
 
-    /// One node.
-    pub(crate) fn node(&self, number: usize) -> anyhow::Result<&Mutex<Node>> {
-        self.nodes.get(number).context("no such node")
+    /// The node `number`, or the next one that nobody else has: whoever drains a node, or keeps it paused or dead, has it
+    /// to himself. `None`: all are taken.
+    pub(crate) fn free_node(&self, number: usize) -> Option<MutexGuard<'_, Node>> {
+        let (before, from) = self.nodes.split_at_checked(number)?;
+        from.iter().chain(before).find_map(|node| node.try_lock().ok())
     }
 
     /// The network between a node and what it is connected to, if it can be broken.

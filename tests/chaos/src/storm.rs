@@ -55,8 +55,7 @@ fn cut_sockets(cluster: &Cluster, count: u32, how: Cut, mut random: Random, tall
 }
 
 async fn kill_node(cluster: &Cluster, node: usize, down: Duration, tally: &Tally) -> anyhow::Result<()> {
-    // Whoever drains it, or keeps it paused, has it to himself.
-    let Ok(mut node) = cluster.node(node)?.try_lock() else { return skip(tally) };
+    let Some(mut node) = cluster.free_node(node) else { return skip(tally) };
     let killed = node.kill().await;
     tally.add("nodes killed", 1);
     sleep(down).await;
@@ -65,7 +64,7 @@ async fn kill_node(cluster: &Cluster, node: usize, down: Duration, tally: &Tally
 }
 
 async fn pause_node(cluster: &Cluster, node: usize, lasts: Duration, tally: &Tally) -> anyhow::Result<()> {
-    let Ok(mut node) = cluster.node(node)?.try_lock() else { return skip(tally) };
+    let Some(mut node) = cluster.free_node(node) else { return skip(tally) };
     let paused = node.pause();
     tally.add("nodes paused", 1);
     sleep(lasts).await;
@@ -75,7 +74,7 @@ async fn pause_node(cluster: &Cluster, node: usize, lasts: Duration, tally: &Tal
 }
 
 async fn drain_node(cluster: &Cluster, node: usize, tally: &Tally) -> anyhow::Result<()> {
-    let Ok(mut node) = cluster.node(node)?.try_lock() else { return skip(tally) };
+    let Some(mut node) = cluster.free_node(node) else { return skip(tally) };
     let drained = node.drain().await;
     tally.add("nodes drained and replaced", 1);
     node.start_again()?;
