@@ -73,7 +73,7 @@ fn a_damaged_event_is_named_with_its_field() {
             "event 7 is damaged: closed.by is missing, or newer than this program",
         ),
         (
-            event(7, event::Body::Handover(v1::Handover { reason: 0 })),
+            event(7, event::Body::Handover(v1::Handover { reason: 0, ..Default::default() })),
             "event 7 is damaged: handover.reason is missing, or newer than this program",
         ),
         (

@@ -20,7 +20,13 @@ fn message(seq: Seq, id: u8, text: &str) -> Event {
 
 fn answer(seq: Seq, turn: Seq) -> Event {
     let end = AnswerEnd::Complete.into();
-    let body = event::Body::Answer(v1::Answer { turn, text: "yes".to_owned(), end, offer_person: false });
+    let body = event::Body::Answer(v1::Answer {
+        turn,
+        text: "yes".to_owned(),
+        end,
+        offer_person: false,
+        ..Default::default()
+    });
     Event { seq, at_ms: i64::from(seq), body: Some(body) }
 }
 

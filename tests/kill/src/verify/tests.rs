@@ -9,12 +9,18 @@ fn message(seq: Seq, id: u8, text: &str) -> Event {
 }
 
 fn answer(seq: Seq, turn: Seq) -> Event {
-    let answer = v1::Answer { turn, text: "yes".to_owned(), end: AnswerEnd::Complete.into(), offer_person: false };
+    let answer = v1::Answer {
+        turn,
+        text: "yes".to_owned(),
+        end: AnswerEnd::Complete.into(),
+        offer_person: false,
+        ..Default::default()
+    };
     Event { seq, at_ms: 1, body: Some(event::Body::Answer(answer)) }
 }
 
 fn handover(seq: Seq) -> Event {
-    Event { seq, at_ms: 1, body: Some(event::Body::Handover(v1::Handover { reason: 1 })) }
+    Event { seq, at_ms: 1, body: Some(event::Body::Handover(v1::Handover { reason: 1, ..Default::default() })) }
 }
 
 /// A visitor who said `a` and `b`, both acknowledged and answered.

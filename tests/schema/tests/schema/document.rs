@@ -15,7 +15,9 @@ fn schema_tables() -> (Tables, Tables) {
     let messages = file.message_type.iter().map(|message| {
         let rows = message.field.iter().map(|field| {
             let scalar = field.r#type().as_str_name().trim_start_matches("TYPE_").to_lowercase();
-            let kind = if field.type_name().is_empty() { scalar } else { own_name(field.type_name()) };
+            let one = if field.type_name().is_empty() { scalar } else { own_name(field.type_name()) };
+            let is_list = field.label().as_str_name() == "LABEL_REPEATED";
+            let kind = if is_list { format!("repeated {one}") } else { one };
             (field.name().to_owned(), field.number(), kind)
         });
         (message.name().to_owned(), rows.collect())
