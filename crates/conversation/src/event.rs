@@ -42,7 +42,7 @@ pub enum Body {
     Handover {
         /// Who wanted it.
         reason: HandoverReason,
-        /// What the agent should know; may be empty. Visitors never get it.
+        /// What the agent should know; empty only where the visitor has said nothing. Visitors never get it.
         summary: Arc<str>,
     },
     /// Who takes a conversation that was handed over.

@@ -30,6 +30,7 @@ mod id;
 mod live;
 mod policy;
 mod state;
+mod summary;
 mod turn;
 mod window;
 
@@ -43,5 +44,6 @@ pub use id::{ConversationId, InvalidId, MAX_PART_BYTES, MessageId, Millis, Seq, 
 pub use live::{CommandKey, Live, Notice, Output, Reply, Rested};
 pub use policy::{MAX_RETRY_WAIT, Policy, RESERVED_EVENTS};
 pub use state::{Owner, Rating, Rule, Sent, State, Violation, fingerprint};
+pub use summary::MAX_SUMMARY_BYTES;
 pub use turn::{Invocation, Outcome, TurnText};
 pub use window::{Line, Role, Window};

@@ -93,7 +93,7 @@ impl Policy {
 }
 
 /// Whether at least a third of the letters are Han characters: product names in Latin letters are common in Chinese.
-fn is_mostly_han(text: &str) -> bool {
+pub(crate) fn is_mostly_han(text: &str) -> bool {
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
     let han = text.chars().filter(|c| ('\u{4e00}'..='\u{9fff}').contains(c)).count();
     han > 0 && han * 3 >= letters

@@ -80,7 +80,7 @@ pub enum Outcome {
     Handover {
         /// Why.
         reason: HandoverReason,
-        /// What the agent should know; may be empty.
+        /// What the agent should know. Where it is empty, an extract of what was said takes its place.
         summary: Arc<str>,
     },
     /// No outcome came: the function crashed, was throttled, or ran out of time. What was written is kept; if nothing

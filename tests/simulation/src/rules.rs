@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use conversation::{Body, Event, MessageId, Policy, Seq};
+use conversation::{Body, Event, MAX_SUMMARY_BYTES, MessageId, Policy, Seq};
 
 use crate::watch::{Checked, ensure};
 
@@ -63,6 +63,7 @@ pub(crate) fn check_bounds(policy: &Policy, event: &Event) -> Checked {
         Body::VisitorMessage { text, .. } => (text.len(), policy.max_text_bytes),
         Body::Rated { comment, .. } => (comment.len(), policy.max_text_bytes),
         Body::Answer { text, .. } => (text.len(), policy.max_answer_bytes.max(longest_fallback)),
+        Body::Handover { summary, .. } => (summary.len(), MAX_SUMMARY_BYTES),
         _ => (0, 0),
     };
     ensure!(8, bytes <= bound, "event {} has {bytes} bytes of text, {bound} are allowed", event.seq);

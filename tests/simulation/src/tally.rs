@@ -35,6 +35,7 @@ tally! {
     fallback: "answers, fallback",
     failed: "handovers after failures",
     handovers: "handovers",
+    summarised: "handovers with a summary",
     assigned: "assignments",
     agent_messages: "agent messages",
     notes: "notes",
@@ -84,6 +85,9 @@ impl Tally {
     }
 
     pub(crate) fn count(&mut self, body: &Body) {
+        if matches!(body, Body::Handover { summary, .. } if !summary.is_empty()) {
+            self.summarised += 1;
+        }
         let count = match body {
             Body::VisitorMessage { .. } => &mut self.messages,
             Body::Answer { end: AnswerEnd::Complete, .. } => &mut self.complete,

@@ -12,6 +12,7 @@ use crate::event::{Body, Event};
 use crate::id::{Millis, Seq};
 use crate::policy::MAX_RETRY_WAIT;
 use crate::state::State;
+use crate::summary;
 use crate::turn::Phase;
 use crate::window::Window;
 
@@ -297,9 +298,22 @@ impl Live {
             Intent::CloseIdle { before } => decide::close_idle(&self.state, *before),
         };
         match decision {
-            Decision::Append(body) => self.append(now, intent, body),
+            Decision::Append(body) => {
+                let body = self.summarised(body);
+                self.append(now, intent, body);
+            }
             Decision::Done(seq) => self.reply_to(&intent, Reply::Acked(seq)),
             Decision::Refuse(refusal) => self.reply_to(&intent, Reply::Refused(refusal, 0)),
+        }
+    }
+
+    /// No agent takes over without a word of what was said before.
+    fn summarised(&self, body: Body) -> Body {
+        match body {
+            Body::Handover { reason, summary } if summary.is_empty() => {
+                Body::Handover { reason, summary: summary::summary(&self.window.lines()) }
+            }
+            other => other,
         }
     }
 

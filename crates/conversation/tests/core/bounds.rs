@@ -137,7 +137,7 @@ fn a_full_log_takes_no_message_and_still_an_ending() {
             > send a one
               ack #3 at 1
             > ask
-              append 3: handover (VisitorAsked), due at 6000
+              append 3: handover (VisitorAsked) "Last question: one\nLast answer: Hi", due at 6000
             > stored
               ack #4 at 3
               publish event 3

@@ -21,11 +21,11 @@ fn a_visitor_gets_only_the_seq_of_a_note() {
               publish who runs the turn?
               wake
             > pull
-              gets 1: handover (VisitorAsked)
+              gets 1: handover (VisitorAsked) ""
               gets 2 hidden
               gets 3: agent "hello"
             > pull agents
-              gets 1: handover (VisitorAsked)
+              gets 1: handover (VisitorAsked) ""
               gets 2: note "secret"
               gets 3: agent "hello"
         "#]],
@@ -131,7 +131,7 @@ fn what_is_no_longer_in_memory_is_read_from_history() {
               gets 1: visitor a "one"
               reads history after 1
               gets 2: visitor b "two"
-              gets 3: handover (VisitorAsked)
+              gets 3: handover (VisitorAsked) ""
               gets 4: assigned to Queue
         "#]],
     );

@@ -350,7 +350,7 @@ fn told(event: &Event) -> String {
             let offer = if *offer_person { ", offers a person" } else { "" };
             format!("answer to {turn} ({end:?}{offer}) {}", shortened(text))
         }
-        Body::Handover { reason, .. } => format!("handover ({reason:?})"),
+        Body::Handover { reason, summary } => format!("handover ({reason:?}) {}", shortened(summary)),
         Body::Assigned { to } => format!("assigned to {to:?}"),
         Body::AgentMessage { text, .. } => format!("agent {}", shortened(text)),
         Body::Note { text, .. } => format!("note {}", shortened(text)),

@@ -16,7 +16,7 @@ fn asking_for_a_person_hands_over_and_routes() {
             > read
               wake
             > ask
-              append 1: handover (VisitorAsked), due at 6000
+              append 1: handover (VisitorAsked) "", due at 6000
             > stored
               ack #1 at 1
               publish event 1
@@ -68,7 +68,7 @@ fn asking_for_a_person_in_mid_answer_keeps_the_part_and_silences_the_assistant()
               append 2: answer to 1 (Stopped) "Let me", nothing due
             > stored
               publish event 2
-              append 3: handover (VisitorAsked), due at 6000
+              append 3: handover (VisitorAsked) "Last question: hello\nLast answer: Let me", due at 6000
               wake
             > delta  see
             > stored
@@ -80,7 +80,7 @@ fn asking_for_a_person_in_mid_answer_keeps_the_part_and_silences_the_assistant()
             > pull
               gets 1: visitor a "hello"
               gets 2: answer to 1 (Stopped) "Let me"
-              gets 3: handover (VisitorAsked)
+              gets 3: handover (VisitorAsked) "Last question: hello\nLast answer: Let me"
             > routed queue
               append 4: assigned to Queue, nothing due, unless claimed
             > stored
@@ -113,7 +113,7 @@ fn the_assistant_can_give_a_turn_away() {
               invoke turn 1 run A until 31000: visitor: hello
               wake
             > handover
-              append 2: handover (Assistant), due at 6000, unless claimed
+              append 2: handover (Assistant) "Last question: hello", due at 6000, unless claimed
             > stored
               publish event 2
               route
@@ -149,7 +149,7 @@ fn a_handover_of_a_turn_that_was_answered_meanwhile_is_dropped() {
               invoke turn 1 run A until 31000: visitor: hello
               wake
             > handover
-              append 2: handover (Assistant), due at 6000, unless claimed
+              append 2: handover (Assistant) "Last question: hello", due at 6000, unless claimed
             > taken by answer 1 Hi
               read after 0
             > read
@@ -193,7 +193,7 @@ fn an_answer_that_meets_a_handover_is_dropped() {
               wake
             > pull
               gets 1: visitor a "hello"
-              gets 2: handover (VisitorAsked)
+              gets 2: handover (VisitorAsked) ""
         "#]],
     );
 }
@@ -232,7 +232,7 @@ fn a_handover_heard_of_cancels_the_run() {
             > delta  there
             > pull
               gets 1: visitor a "hello"
-              gets 2: handover (VisitorAsked)
+              gets 2: handover (VisitorAsked) ""
         "#]],
     );
 }
@@ -252,7 +252,7 @@ fn routing_that_meets_an_assignment_is_dropped() {
             > read
               wake
             > ask
-              append 1: handover (VisitorAsked), due at 6000
+              append 1: handover (VisitorAsked) "", due at 6000
             > stored
               ack #1 at 1
               publish event 1

@@ -389,7 +389,7 @@ fn two_turns_without_an_answer_lead_to_people() {
               invoke turn 3 run B until 62000: visitor: one | assistant: I can't answer right now. Would you like to talk to a person? | visitor: two
               wake
             > failure
-              append 4: handover (Failures), due at 37000, unless claimed
+              append 4: handover (Failures) 113 bytes, due at 37000, unless claimed
             > stored
               publish event 4
               route
