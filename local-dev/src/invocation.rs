@@ -44,11 +44,13 @@ struct Deadline {
 }
 
 impl Invocation {
-    /// Takes the deadline from the payload's `deadline_ms`, if it has one, and never later than [`LONGEST_RUN`].
+    /// Takes the deadline from the payload's `deadline_ms`, if it has one, and never later than [`LONGEST_RUN`]. Nothing at all
+    /// is an empty object.
     ///
     /// # Errors
     /// The payload is not a JSON object.
     pub fn new(payload: Bytes, trace_id: Option<HeaderValue>) -> Result<Self, serde_json::Error> {
+        let payload = if payload.is_empty() { Bytes::from_static(b"{}") } else { payload };
         let Deadline { deadline_ms } = serde_json::from_slice(&payload)?;
         let (now, now_ms) = (Instant::now(), now_ms());
         let longest_ms = now_ms + millis(LONGEST_RUN);
@@ -76,6 +78,8 @@ pub enum Reply {
 pub struct Response {
     /// The type of the body.
     pub content_type: HeaderValue,
+    /// What the function wrote before its body to name that type, with the NUL bytes that end it; empty without one.
+    pub prelude: Bytes,
     /// The body as it comes.
     pub body: ResponseBody,
 }
@@ -93,6 +97,14 @@ impl FunctionError {
     pub fn new(kind: &str, message: &str) -> Self {
         let body = json!({ "errorType": kind, "errorMessage": message });
         Self { body: Bytes::from(body.to_string()) }
+    }
+
+    /// What kind of error the function, or Lambda for it, reported: `Runtime.ExitError`, or a name of the function's own.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let error: Option<serde_json::Value> = serde_json::from_slice(&self.body).ok();
+        let kind = error.as_ref().and_then(|error| error.get("errorType")?.as_str());
+        kind.unwrap_or("Unhandled").to_owned()
     }
 
     /// The error for an invocation that the pool ended.
@@ -129,9 +141,9 @@ pub struct ResponseBody {
 impl Response {
     /// A response of this type, and the end to write it to.
     #[must_use]
-    pub fn new(content_type: HeaderValue) -> (Self, Pieces) {
+    pub fn new(content_type: HeaderValue, prelude: Bytes) -> (Self, Pieces) {
         let (sender, pieces) = mpsc::channel(PIECES_IN_FLIGHT);
-        (Self { content_type, body: ResponseBody { pieces, caller: None } }, sender)
+        (Self { content_type, prelude, body: ResponseBody { pieces, caller: None } }, sender)
     }
 
     /// Lets the caller live as long as the body.

@@ -3,7 +3,7 @@
 //! - [`run`] starts everything in order and stops it in the reverse order; [`options`] and [`settings`] say how.
 //! - [`function`] owns one function's processes. [`pool`] decides which process runs which invocation and does no I/O;
 //!   [`process`] starts and ends one; [`runtime_api`] is what a process sees, [`relay`] the way of its response.
-//! - [`invoke_api`] is what a node sees.
+//! - [`invoke_api`] is what a node sees, and any of AWS's SDKs; [`event_stream`] is how those want responses framed.
 //! - [`node`] keeps one node running, [`node_process`] is one process of it. [`nodes`] are all of them; [`balancer`] stands in
 //!   front of several, and [`spread`] decides which gets a connection. [`nodes_api`] and [`keys`] kill and restart them.
 //! - [`role`] is what `local-dev` does as its own child.
@@ -12,6 +12,7 @@ pub mod balancer;
 pub mod demo;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
+pub mod event_stream;
 pub mod fault;
 pub mod function;
 pub mod invocation;

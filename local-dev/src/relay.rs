@@ -1,7 +1,7 @@
 //! Passes a function's response on to its caller, piece by piece, as it comes.
 
 use axum::body::Body;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use http_body_util::BodyExt;
 use serde::Deserialize;
@@ -50,7 +50,7 @@ pub async fn relay(
     after_first_piece: impl Fn(),
     ended: impl Fn(),
 ) -> Relayed {
-    let Ok((content_type, first)) = read_head(content_type, &mut body).await else {
+    let Ok(Head { content_type, prelude, first }) = read_head(content_type, &mut body).await else {
         ended();
         let error = FunctionError::new(
             "Runtime.ExitError",
@@ -60,7 +60,7 @@ pub async fn relay(
         let _ = reply.send(Reply::Error(error));
         return Relayed::BrokenOff;
     };
-    let (response, pieces) = Response::new(content_type);
+    let (response, pieces) = Response::new(content_type, prelude);
     let _ = reply.send(Reply::Response(response));
     let relayed = pass_on(first, &mut body, &pieces, after_first_piece).await;
     ended();
@@ -115,27 +115,40 @@ async fn read_piece(body: &mut Body) -> Result<Option<Bytes>, BrokenOff> {
     Ok(None)
 }
 
-/// The type of the response, and what was read of it beyond the prelude.
-async fn read_head(content_type: Option<&HeaderValue>, body: &mut Body) -> Result<(HeaderValue, Bytes), BrokenOff> {
+/// The beginning of a response.
+struct Head {
+    content_type: HeaderValue,
+    /// As it was written; empty without one.
+    prelude: Bytes,
+    /// What was read beyond the prelude.
+    first: Bytes,
+}
+
+async fn read_head(content_type: Option<&HeaderValue>, body: &mut Body) -> Result<Head, BrokenOff> {
     let default = || HeaderValue::from_static("application/octet-stream");
     match content_type {
         Some(content_type) if content_type.as_bytes().starts_with(WITH_PRELUDE) => {
-            let (prelude, rest) = read_prelude(body).await?;
-            let named = prelude.headers.get("content-type").and_then(serde_json::Value::as_str);
+            let (prelude, first) = read_prelude(body).await?;
+            let json = &prelude[..prelude.len() - PRELUDE_END.len()];
+            let Prelude { headers } = serde_json::from_slice(json).map_err(|_| BrokenOff)?;
+            let named = headers.get("content-type").and_then(serde_json::Value::as_str);
             let named = named.and_then(|named| HeaderValue::from_str(named).ok());
-            Ok((named.unwrap_or_else(default), rest))
+            Ok(Head { content_type: named.unwrap_or_else(default), prelude, first })
         }
-        other => Ok((other.cloned().unwrap_or_else(default), Bytes::new())),
+        other => {
+            let content_type = other.cloned().unwrap_or_else(default);
+            Ok(Head { content_type, prelude: Bytes::new(), first: Bytes::new() })
+        }
     }
 }
 
-async fn read_prelude(body: &mut Body) -> Result<(Prelude, Bytes), BrokenOff> {
+/// The prelude with its end, and what was read beyond it.
+async fn read_prelude(body: &mut Body) -> Result<(Bytes, Bytes), BrokenOff> {
     let mut read = BytesMut::new();
     while let Some(piece) = read_piece(body).await? {
         read.extend_from_slice(&piece);
         if let Some(end) = read.windows(PRELUDE_END.len()).position(|window| window == PRELUDE_END) {
-            let prelude = serde_json::from_slice(&read[..end]).map_err(|_| BrokenOff)?;
-            read.advance(end + PRELUDE_END.len());
+            let prelude = read.split_to(end + PRELUDE_END.len()).freeze();
             return Ok((prelude, read.freeze()));
         }
         if read.len() > LONGEST_PRELUDE {
