@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/bus", &["crates/conversation", "crates/protocol"]),
     ("crates/telemetry", &["crates/config"]),
     ("crates/intent", &[]),
+    ("crates/knowledge", &[]),
     ("conn-node", &["crates/*"]),
     ("functions/ai", FUNCTIONS_KNOW),
     ("functions/routing", FUNCTIONS_KNOW),
@@ -24,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// A function keeps nothing: it never reaches a store, a bus or a node.
 const FUNCTIONS_KNOW: &[&str] =
-    &["crates/protocol", "crates/intent", "crates/outbound", "crates/telemetry", "crates/config"];
+    &["crates/protocol", "crates/intent", "crates/knowledge", "crates/outbound", "crates/telemetry", "crates/config"];
 
 /// A crate of the workspace and what it depends on, as `cargo metadata --no-deps` tells.
 #[derive(Debug, Clone)]
