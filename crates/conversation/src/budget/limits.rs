@@ -50,7 +50,7 @@ pub struct Limits {
 impl Limits {
     /// From the configuration; 0: not known. `requests_per_minute`, `tokens_per_minute`.
     pub fn configured(requests: u64, tokens: u64) -> Self {
-        Self { requests: Known::new(requests as f64), tokens: Known::new(tokens as f64) }
+        Self { requests: Known::new((requests * super::REQUEST) as f64), tokens: Known::new(tokens as f64) }
     }
 }
 

@@ -240,14 +240,15 @@ impl ModelBudget {
 
     /// When to poll again though nothing happens.
     pub fn wakes_at(&self, now: Millis) -> Option<Millis> {
-        let settles = (self.owed != (0, 0)).then_some(self.settled_at + SETTLE_MS);
+        let blocked = self.shared.blocked_until;
+        let settles = (self.owed != (0, 0)).then_some((self.settled_at + SETTLE_MS).max(blocked));
         let shares = self.is_active(now).then_some(self.look_at.min(self.gather_at));
         let waits = (self.queue.len() > 0).then(|| {
-            let slot = self.slots.next_ready().unwrap_or(now + 100);
+            let more = if self.queue.ready() > self.slots.len() { self.slots.opens_at() } else { None };
             let freed = self.queue.freed_at().unwrap_or(Millis::MAX);
-            slot.saturating_sub(150).max(now + 1).min(slot).min(freed).max(self.shared.blocked_until)
+            more.map_or(Millis::MAX, |at| at.max(self.full_until)).min(freed).max(blocked)
         });
-        let ripe = self.slots.next_ready().map(|at| at.max(self.shared.blocked_until));
+        let ripe = self.slots.next_ready().map(|at| at.max(blocked));
         [settles, shares, waits, ripe, self.queue.expires_at()].into_iter().flatten().min().map(|at| at.max(now + 1))
     }
 
@@ -282,6 +283,7 @@ impl ModelBudget {
         while let Some(slot) = self.slots.pop(now) {
             self.use_slot(slot, now);
         }
+        self.queue.flow(now);
         while self.slots.wants_more(self.queue.ready(), now) && now >= self.full_until {
             let Some(tokens) = self.queue.next_tokens(now) else { break };
             self.take_slot(tokens, now);

@@ -95,11 +95,14 @@ impl Queue {
     }
 
     fn next(&mut self, now: Millis) -> Option<&Arc<str>> {
-        for line in self.lines.values_mut() {
-            line.cap.iter_mut().for_each(|cap| cap.flow(now));
-        }
+        self.flow(now);
         let may_go = self.lines.iter().filter(|(_, line)| line.may_go());
         may_go.min_by(|(_, a), (_, b)| a.tag.total_cmp(&b.tag)).map(|(site, _)| site)
+    }
+
+    /// Lets time pass for the sites that are held back.
+    pub(crate) fn flow(&mut self, now: Millis) {
+        self.lines.values_mut().filter_map(|line| line.cap.as_mut()).for_each(|cap| cap.flow(now));
     }
 
     /// How many turns may go now, as far as their sites are concerned.

@@ -46,6 +46,13 @@ impl Slots {
         ready > self.slots.len() && asked < MOST_ASKED && newest < now + HORIZON_MS
     }
 
+    /// When one more may be taken, if the store need not answer first.
+    pub(crate) fn opens_at(&self) -> Option<Millis> {
+        let newest = self.slots.iter().filter_map(|slot| slot.ready_at).max().unwrap_or(0);
+        let is_asking = self.slots.iter().any(|slot| slot.ready_at.is_none());
+        (!is_asking).then_some((newest + 1).saturating_sub(HORIZON_MS))
+    }
+
     /// A slot that the store is to be asked for. Its call.
     pub(crate) fn ask(&mut self, tokens: u64, now: Millis) -> u64 {
         self.calls += 1;
