@@ -5,6 +5,9 @@ mod cluster;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 mod functions;
+mod invokers;
 mod program;
 mod runtime_api;
+#[cfg(feature = "lambda")]
+mod sdk;
 mod support;

@@ -107,7 +107,7 @@ impl LambdaInvoker {
         let ends = Instant::now() + clock::until(deadline, clock::now());
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
-        loop {
+        while Instant::now() < ends {
             match self.attempt(function, &payload, ends).await {
                 Ok(events) => return Ok(body(function, events, ends)),
                 Err(Refusal { is_transient: true, .. }) if attempt < ATTEMPTS && Instant::now() + pause < ends => {
@@ -118,6 +118,7 @@ impl LambdaInvoker {
                 Err(refusal) => return Err(refusal.error),
             }
         }
+        Err(InvokeError::TimedOut(function.to_owned()))
     }
 
     async fn attempt(&self, function: &str, payload: &Bytes, ends: Instant) -> Result<Events, Refusal> {

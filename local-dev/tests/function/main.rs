@@ -20,6 +20,8 @@ struct Payload {
 enum Step {
     /// Writes a piece of the response.
     Say(String),
+    /// Writes the same piece so many times.
+    Repeat(String, usize),
     /// Writes this process's id and its environment's name of the function.
     SayWho,
     /// Writes the deadline and the request id that came with the invocation.
@@ -46,7 +48,9 @@ async fn main() -> Result<(), Error> {
 async fn run(event: LambdaEvent<Payload>) -> Result<Response<Body>, Error> {
     let (payload, context) = event.into_parts();
     let mut steps = payload.steps.into_iter().peekable();
-    while let Some(step) = steps.next_if(|step| !matches!(step, Step::Say(_) | Step::SayWho | Step::SayContext)) {
+    while let Some(step) =
+        steps.next_if(|step| !matches!(step, Step::Say(_) | Step::Repeat(..) | Step::SayWho | Step::SayContext))
+    {
         before_response(step).await?;
     }
     let (sender, body) = channel();
@@ -70,6 +74,11 @@ async fn respond(steps: impl Iterator<Item = Step>, mut sender: Sender, seen: &s
     for step in steps {
         match step {
             Step::Say(text) => sender.send_data(text.into()).await?,
+            Step::Repeat(text, times) => {
+                for _ in 0..times {
+                    sender.send_data(text.clone().into()).await?;
+                }
+            }
             Step::SayContext => sender.send_data(seen.to_owned().into()).await?,
             Step::SayWho => {
                 let who = format!("{} {}\n", std::process::id(), std::env::var("AWS_LAMBDA_FUNCTION_NAME")?);
