@@ -18,6 +18,8 @@ const NOTHING: f64 = 1e-6;
 pub(crate) struct Demand {
     sites: BTreeMap<Arc<str>, Asked>,
     stepped_at: Millis,
+    /// Since it began from nothing.
+    steps: u32,
 }
 
 #[derive(Debug, Default)]
@@ -42,12 +44,15 @@ impl Demand {
         if now.saturating_sub(self.stepped_at) > 200 * STEP_MS {
             // So long ago that nothing of it counts any more.
             self.sites.clear();
-            self.stepped_at = now;
+            (self.stepped_at, self.steps) = (now, 0);
         }
         while self.stepped_at + STEP_MS <= now {
             self.stepped_at += STEP_MS;
+            self.steps += 1;
+            // The first steps are all that is known: they count as much as they are.
+            let newest = NEWEST.max(1.0 / f64::from(self.steps));
             for asked in self.sites.values_mut() {
-                asked.mean += NEWEST * (asked.now / STEP_MS as f64 - asked.mean);
+                asked.mean += newest * (asked.now / STEP_MS as f64 - asked.mean);
                 asked.now = 0.0;
             }
         }
@@ -58,6 +63,16 @@ impl Demand {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_second_tells_as_much_as_a_long_time() {
+        let (mut demand, site) = (Demand::default(), Arc::from("shop"));
+        for now in (1_000_000..1_001_000).step_by(100) {
+            demand.count(&site, 50.0, now);
+        }
+        let part = demand.parts(1_001_000)[0].1;
+        assert!((0.4..0.6).contains(&part), "{part}");
+    }
 
     #[test]
     fn demand_is_the_part_of_the_quota_and_fades() {

@@ -176,11 +176,20 @@ impl ModelBudget {
         self.notices.push(ours);
         let is_limited = self.limits_now() != (None, None);
         let caps = if self.is_busy(now) && is_limited {
-            super::share::caps(&self.node, &self.notices, self.shared.scale.value)
+            super::share::caps(&self.node, &self.notices, self.part_of_limits(now))
         } else {
             Default::default()
         };
         self.queue.set_caps(&caps, now);
+    }
+
+    /// The rate as a part of the limits.
+    fn part_of_limits(&self, now: Millis) -> f64 {
+        let (requests, tokens) = self.limits_now();
+        let requests = requests.map(|limit| self.limits.requests.rate(limit, now) / limit);
+        let tokens = tokens.map(|limit| self.limits.tokens.rate(limit, now) / limit);
+        let part = requests.into_iter().chain(tokens).fold(f64::INFINITY, f64::min);
+        if part.is_finite() { part * self.shared.scale.value } else { 1.0 }
     }
 
     fn notice(&mut self, now: Millis) -> Notice {

@@ -13,9 +13,12 @@ const MARGIN: f64 = 0.99;
 /// down as the bucket gets emptier than this, and up as it gets fuller.
 const AIM: f64 = 0.45;
 
+/// A bucket that holds far more than that is only held as full as needed against what is under way.
+const AIM_MS: f64 = 3_000.0;
+
 /// How far below the limit an empty bucket brings the rate, and how far above it a full one.
 const SLOWEST: f64 = 0.5;
-const FASTEST: f64 = 1.15;
+const FASTEST: f64 = 1.3;
 
 /// For how long a bucket's level, once told, says something.
 const LEVEL_HOLDS_MS: Millis = 5_000;
@@ -101,10 +104,11 @@ impl Known {
         // Where a bucket holds but a few turns, each of them makes it look empty or full.
         let turns = self.told.capacity / self.typical.max(1.0);
         let strength = ((turns - 2.0) / 10.0).clamp(0.0, 1.0);
-        let wish = if fill < AIM {
-            SLOWEST + (1.0 - SLOWEST) * fill / AIM
+        let aim = AIM.min(AIM_MS * self.told.per_minute / MINUTE_MS / self.told.capacity.max(1.0));
+        let wish = if fill < aim {
+            SLOWEST + (1.0 - SLOWEST) * fill / aim
         } else {
-            1.0 + (FASTEST - 1.0) * (fill - AIM) / (1.0 - AIM)
+            1.0 + (FASTEST - 1.0) * (fill - aim) / (1.0 - aim)
         };
         1.0 + (wish - 1.0) * strength
     }

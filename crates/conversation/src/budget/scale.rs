@@ -27,6 +27,9 @@ const BOLDER: f64 = 0.015;
 /// By how much it grows in a step while no refusal is known at all.
 const FIRST: f64 = 1.2;
 
+/// Where the truth is thought to be between the mean since the last refusal (0) and the rate that was refused (1).
+const TRUST_NEWEST: f64 = 0.33;
+
 const LOWEST: f64 = 0.001;
 const HIGHEST: f64 = 10_000.0;
 
@@ -62,9 +65,10 @@ impl Scale {
         let ceiling = if since < AGAIN_MS || self.ceiling.is_none() {
             self.value * BLIND / BELOW
         } else {
-            // From one refusal to the next, the model's bucket went from empty to empty: what it gave is what flowed in.
+            // From one refusal to the next, the model's bucket went from empty to empty: what it gave is what flowed in, or
+            // less, if it was full in between. So the truth is not below the mean, nor above what was refused.
             let mean = (self.asked + self.value * now.saturating_sub(self.changed_at) as f64) / since as f64;
-            mean.min(self.value)
+            mean.min(self.value) * (1.0 - TRUST_NEWEST) + self.value * TRUST_NEWEST
         };
         let value = (ceiling * BELOW).clamp(LOWEST, HIGHEST);
         Some(Self { value, ceiling: Some(ceiling), cut_at: now, changed_at: now, asked: 0.0, beyond: 0 })
@@ -116,7 +120,8 @@ mod tests {
         assert!((first.value - BLIND).abs() < 1e-9);
         let asked = Scale { value: 1.4, asked: 0.9 * 20_000.0, changed_at: 30_000, ..first };
         let second = asked.cut(30_000, 30_000).unwrap();
-        assert!((second.ceiling.unwrap() - 0.9).abs() < 1e-9 && (second.value - 0.9 * BELOW).abs() < 1e-9);
+        let ceiling = second.ceiling.unwrap();
+        assert!(ceiling > 0.9 && ceiling < 1.15 && (second.value - ceiling * BELOW).abs() < 1e-9, "{ceiling}");
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{Allowance, Scale};
 use crate::Millis;
 
-/// How much more than its share a site may take: what others leave must not be lost.
-const SLACK: f64 = 1.04;
+/// How much of its share a site may take.
+const SLACK: f64 = 1.0;
 
 /// What one node learnt and all must know. Kept in one record, changed by compare-and-set.
 #[derive(Debug, Clone, PartialEq)]
