@@ -24,6 +24,7 @@ use crate::clock;
 use crate::hear;
 use crate::life;
 use crate::node::Node;
+use crate::routing;
 use crate::turn;
 
 /// How many events one read asks for.
@@ -297,7 +298,7 @@ impl Held {
                         task.abort();
                     }
                 }
-                Output::Route => self.spawn(node, |held, node| turn::route(node, held)),
+                Output::Route => self.spawn(node, |held, node| routing::route(node, held)),
                 Output::Wake => self.changed.notify_waiters(),
             }
         }

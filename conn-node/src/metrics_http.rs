@@ -39,7 +39,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_page_shows_what_was_counted_until_now() {
-        let metrics = Arc::new(NodeMetrics::new("test").unwrap());
+        let metrics = Arc::new(NodeMetrics::new("test", &[], &[]).unwrap());
         let counted = Arc::clone(&metrics);
         let router = router(move || counted.render());
         metrics.sessions.set(3);

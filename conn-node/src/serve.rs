@@ -8,7 +8,7 @@ use axum::Router;
 use bus::nats::NatsBus;
 use bus::redis::RedisBus;
 use bus::{Bus, BusError};
-use config::{BusUrl, Config, ConfigError, Data, EXIT_CODE_BAD_CONFIG, StoreUrl};
+use config::{BusUrl, Config, ConfigError, DEFAULT_MODEL, Data, EXIT_CODE_BAD_CONFIG, StoreUrl};
 use governor::clock::DefaultClock;
 use store::embedded::{EmbeddedStore, OpenError, Options};
 use store::{RedisStore, Store, StoreError};
@@ -163,7 +163,7 @@ pub async fn bind(config: Config, parts: Parts) -> Result<Bound, RunError> {
         speaker: format!("{}/{:08x}", config.node.name, rand::random::<u32>()),
         bus: parts.bus,
         invoker: parts.invoker,
-        metrics: NodeMetrics::new(&config.node.name)?,
+        metrics: metrics(&config)?,
         conversations: Conversations::new(),
         tokens,
         limits: Limits::new(&config.node, &config.limits, DefaultClock::default()),
@@ -176,6 +176,12 @@ pub async fn bind(config: Config, parts: Parts) -> Result<Bound, RunError> {
     let router = http::router(&node.config, move || asked.readiness(), responses, erase::router(Arc::clone(&node)));
     let router = router.map_err(RunError::Files)?;
     Ok(Bound { node, listener, metrics_listener, router })
+}
+
+fn metrics(config: &Config) -> Result<NodeMetrics, MetricsError> {
+    let sites: Vec<_> = config.sites.keys().map(String::as_str).collect();
+    let models: Vec<_> = config.models.keys().map(String::as_str).chain([DEFAULT_MODEL]).collect();
+    NodeMetrics::new(&config.node.name, &sites, &models)
 }
 
 async fn serve_metrics(listener: TcpListener, router: Router) {

@@ -30,7 +30,7 @@ async fn answer(
     path: &str,
     headers: &[(&str, &str)],
 ) -> (StatusCode, HeaderMap, String) {
-    let metrics = NodeMetrics::new("test").unwrap();
+    let metrics = NodeMetrics::new("test", &[], &[]).unwrap();
     let config = Config::parse(CONFIG, []).unwrap();
     let router = router(&config, move || readiness, metrics.http_responses.clone(), Router::new()).unwrap();
     let mut request = Request::builder().method(method).uri(path);
@@ -143,7 +143,7 @@ async fn another_method_is_refused_and_head_is_get_without_a_body() {
 
 #[tokio::test]
 async fn answers_are_counted_by_class() {
-    let metrics = NodeMetrics::new("test").unwrap();
+    let metrics = NodeMetrics::new("test", &[], &[]).unwrap();
     let config = Config::parse(CONFIG, []).unwrap();
     let router = router(&config, || Readiness::Ready, metrics.http_responses.clone(), Router::new()).unwrap();
     for path in ["/healthz", "/healthz", "/nothing"] {

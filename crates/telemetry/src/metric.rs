@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 
-use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 
 /// The metrics could not be set up or written out. Either is a mistake in the code, not of the operator.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +44,25 @@ impl Metrics {
     }
 
     pub(crate) fn family(&self, name: &str, about: &str, label: &str) -> Result<Family, MetricsError> {
-        let family = IntCounterVec::new(Opts::new(name, about), &[label])?;
-        self.0.register(Box::new(family.clone()))?;
-        Ok(Family(family))
+        Ok(Family(self.counters(name, about, &[label])?))
+    }
+
+    pub(crate) fn counters(&self, name: &str, about: &str, labels: &[&str]) -> Result<IntCounterVec, MetricsError> {
+        let counters = IntCounterVec::new(Opts::new(name, about), labels)?;
+        self.0.register(Box::new(counters.clone()))?;
+        Ok(counters)
+    }
+
+    pub(crate) fn histograms(
+        &self,
+        name: &str,
+        about: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> Result<HistogramVec, MetricsError> {
+        let histograms = HistogramVec::new(HistogramOpts::new(name, about).buckets(buckets.to_vec()), labels)?;
+        self.0.register(Box::new(histograms.clone()))?;
+        Ok(histograms)
     }
 
     pub(crate) fn histogram(&self, name: &str, about: &str, buckets: &[f64]) -> Result<Histogram, MetricsError> {

@@ -1,7 +1,9 @@
+use std::collections::BTreeSet;
 use std::fmt;
 
 use prometheus::{Histogram, IntCounter, IntGauge};
 
+use crate::assistant::AssistantMetrics;
 use crate::metric::{Family, Metrics, MetricsError};
 
 /// What a node counts. Every metric carries the label `node`.
@@ -57,32 +59,21 @@ pub struct NodeMetrics {
     pub store_reachable: IntGauge,
     /// `frontdesk_bus_reachable`: 1 while the bus answers, or if there is none.
     pub bus_reachable: IntGauge,
-    /// `ai_response_duration`, ms: from the invocation of `ai` to the end of the answer.
-    pub ai_response: Histogram,
-    /// `frontdesk_first_delta_ms`: from the visitor's frame to the first piece of the answer.
-    pub first_delta: Histogram,
+    /// What turns of the assistant took, `ai_response_duration` among it.
+    pub assistant: AssistantMetrics,
     /// `frontdesk_append_ms`: one append to the store, until it is durable.
     pub append: Histogram,
-    /// `frontdesk_frame_to_invocation_us`: what the node adds before the function is invoked.
-    pub frame_to_invocation: Histogram,
-    /// `frontdesk_delta_to_frame_us`: what the node adds between a piece and the frame that carries it.
-    pub delta_to_frame: Histogram,
 }
 
-/// From a scripted model to a turn's longest deadline.
-const ANSWER_MS: [f64; 12] =
-    [50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0, 20_000.0, 30_000.0, 60_000.0, 120_000.0];
 /// From memory to a disk that is in trouble.
 const APPEND_MS: [f64; 11] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 100.0, 500.0, 2_500.0];
-/// Around the goal of 300 µs.
-const ADDED_US: [f64; 11] = [25.0, 50.0, 100.0, 150.0, 200.0, 300.0, 500.0, 1_000.0, 2_500.0, 10_000.0, 100_000.0];
 
 impl NodeMetrics {
-    /// Metrics of the node called `node`, all at zero.
+    /// Metrics of the node called `node`, all at zero, with the keys of its sites and the names of its models.
     ///
     /// # Errors
     /// A metric is declared wrongly.
-    pub fn new(node: &str) -> Result<Self, MetricsError> {
+    pub fn new(node: &str, sites: &[&str], models: &[&str]) -> Result<Self, MetricsError> {
         let m = Metrics::new(node)?;
         Ok(Self {
             sessions: m.gauge("chat_session_active", "Connections that have been welcomed and are open.")?,
@@ -115,27 +106,8 @@ impl NodeMetrics {
             ended: m.family("frontdesk_conversations_ended_total", "Conversations closed or forgotten.", "by")?,
             store_reachable: m.gauge("frontdesk_store_reachable", "1 while the store answers.")?,
             bus_reachable: m.gauge("frontdesk_bus_reachable", "1 while the bus answers.")?,
-            ai_response: m.histogram(
-                "ai_response_duration",
-                "Milliseconds from the invocation of ai to the end of the answer.",
-                &ANSWER_MS,
-            )?,
-            first_delta: m.histogram(
-                "frontdesk_first_delta_ms",
-                "Milliseconds from the visitor's frame to the first piece of the answer.",
-                &ANSWER_MS,
-            )?,
+            assistant: AssistantMetrics::new(&m, owned(sites), owned(models))?,
             append: m.histogram("frontdesk_append_ms", "Milliseconds of one append to the store.", &APPEND_MS)?,
-            frame_to_invocation: m.histogram(
-                "frontdesk_frame_to_invocation_us",
-                "Microseconds from a visitor's frame to the invocation of the function.",
-                &ADDED_US,
-            )?,
-            delta_to_frame: m.histogram(
-                "frontdesk_delta_to_frame_us",
-                "Microseconds from a piece of an answer to the frame that carries it.",
-                &ADDED_US,
-            )?,
             metrics: m,
         })
     }
@@ -149,6 +121,10 @@ impl NodeMetrics {
     }
 }
 
+fn owned(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
 impl fmt::Debug for NodeMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NodeMetrics").finish_non_exhaustive()
@@ -159,7 +135,18 @@ impl fmt::Debug for NodeMetrics {
 mod tests {
     use expect_test::expect;
 
+    use std::time::Duration;
+
     use super::*;
+    use crate::TurnTaken;
+
+    fn metrics(node: &str) -> NodeMetrics {
+        NodeMetrics::new(node, &["shop"], &["default"]).unwrap()
+    }
+
+    fn taken<'t>(site: &'t str, model: &'t str, ms: u64) -> TurnTaken<'t> {
+        TurnTaken { site, model, outcome: "answer", time: Duration::from_millis(ms) }
+    }
 
     /// The page without its comments and buckets.
     fn values(metrics: &NodeMetrics) -> String {
@@ -170,25 +157,28 @@ mod tests {
 
     #[test]
     fn what_was_counted_is_on_the_page_under_the_nodes_name() {
-        let metrics = NodeMetrics::new("node-1").unwrap();
+        let metrics = metrics("node-1");
         metrics.sessions.add(3);
         metrics.refusals.with("rate_limited").inc();
         metrics.refusals.with("rate_limited").inc();
         metrics.turns.with("complete").inc();
-        metrics.ai_response.observe(1_234.0);
+        metrics.assistant.turn(taken("shop", "default", 1_234));
+        metrics.assistant.tokens("shop", "default", 30, 7);
 
         expect![[r#"
-            ai_response_duration_sum{node="node-1"} 1234
-            ai_response_duration_count{node="node-1"} 1
+            ai_response_duration_sum{model="default",outcome="answer",site="shop",node="node-1"} 1234
+            ai_response_duration_count{model="default",outcome="answer",site="shop",node="node-1"} 1
             chat_session_active{node="node-1"} 3
             frontdesk_refusals_total{code="rate_limited",node="node-1"} 2
+            frontdesk_tokens_total{direction="input",model="default",site="shop",node="node-1"} 30
+            frontdesk_tokens_total{direction="output",model="default",site="shop",node="node-1"} 7
             frontdesk_turns_total{outcome="complete",node="node-1"} 1"#]]
         .assert_eq(&values(&metrics));
     }
 
     #[test]
     fn two_nodes_in_one_process_count_apart() {
-        let (first, second) = (NodeMetrics::new("a").unwrap(), NodeMetrics::new("b").unwrap());
+        let (first, second) = (metrics("a"), metrics("b"));
         first.messages.inc();
 
         assert_eq!(values(&first), "frontdesk_messages_total{node=\"a\"} 1");
@@ -197,11 +187,32 @@ mod tests {
 
     #[test]
     fn the_answers_time_is_counted_in_milliseconds() {
-        let metrics = NodeMetrics::new("a").unwrap();
-        metrics.ai_response.observe(99.0);
+        let metrics = metrics("a");
+        metrics.assistant.turn(taken("shop", "default", 99));
 
         let page = metrics.render().unwrap();
-        assert!(page.contains("ai_response_duration_bucket{node=\"a\",le=\"50\"} 0"), "{page}");
-        assert!(page.contains("ai_response_duration_bucket{node=\"a\",le=\"100\"} 1"), "{page}");
+        let bucket = |le: &str| {
+            let labels = r#"model="default",outcome="answer",site="shop",node="a""#;
+            page.contains(&format!("ai_response_duration_bucket{{{labels},le=\"{le}\"}} {}", u8::from(le == "100")))
+        };
+        assert!(bucket("50") && bucket("100"), "{page}");
+    }
+
+    #[test]
+    fn names_that_no_configuration_has_make_no_series_of_their_own() {
+        let metrics = metrics("a");
+        for model in ["gpt-1", "gpt-2", ""] {
+            metrics.assistant.turn(taken("elsewhere", model, 1));
+        }
+
+        let page = values(&metrics);
+        let counts: Vec<_> = page.lines().filter(|line| line.starts_with("ai_response_duration_count")).collect();
+        assert_eq!(
+            counts,
+            [
+                r#"ai_response_duration_count{model="none",outcome="answer",site="other",node="a"} 1"#,
+                r#"ai_response_duration_count{model="other",outcome="answer",site="other",node="a"} 2"#,
+            ]
+        );
     }
 }

@@ -1,0 +1,90 @@
+//! One invocation of a function: its payload out, its lines in.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use conversation::Millis;
+use futures_util::StreamExt;
+use protocol::function::Lines;
+use serde::de::DeserializeOwned;
+
+use crate::invoke::{Body, InvokeError};
+use crate::node::Node;
+
+/// First wait after "throttled"; doubles up to [`MAX_THROTTLED_WAIT`].
+const THROTTLED_WAIT: Duration = Duration::from_millis(50);
+
+/// Longest wait between two tries of a throttled invocation.
+const MAX_THROTTLED_WAIT: Duration = Duration::from_millis(800);
+
+/// Throttled for longer than this, nobody waits any more: a visitor waits for words, not for places.
+const MAX_THROTTLED: Duration = Duration::from_secs(8);
+
+/// The lines of a function's response.
+pub(crate) struct Reader {
+    function: String,
+    body: Body,
+    lines: Lines,
+}
+
+impl Reader {
+    /// Invokes `function`, and waits a little where all of its places are taken.
+    ///
+    /// # Errors
+    /// There is no response.
+    pub(crate) async fn invoke(
+        node: &Node,
+        function: &str,
+        request: &impl serde::Serialize,
+        deadline: Millis,
+    ) -> Result<Self, InvokeError> {
+        let body = invoke_patiently(node, function, payload(function, request)?, deadline).await?;
+        Ok(Self { function: function.to_owned(), body, lines: Lines::default() })
+    }
+
+    /// The next line; `None` when the body has ended.
+    ///
+    /// # Errors
+    /// The function died, or wrote what is no line.
+    pub(crate) async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, InvokeError> {
+        loop {
+            match self.lines.poll_line() {
+                Ok(Some(line)) => return Ok(Some(line)),
+                Ok(None) => {}
+                Err(_) => return Err(self.failed()),
+            }
+            match self.body.next().await {
+                Some(chunk) => self.lines.handle_chunk(&chunk?),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The function ended before it should.
+    pub(crate) fn failed(&self) -> InvokeError {
+        InvokeError::Failed(self.function.clone())
+    }
+}
+
+async fn invoke_patiently(node: &Node, name: &str, payload: Bytes, deadline: Millis) -> Result<Body, InvokeError> {
+    let started = Instant::now();
+    let mut wait = THROTTLED_WAIT;
+    loop {
+        match node.invoker.invoke(name, payload.clone(), deadline).await {
+            Err(InvokeError::Throttled(_)) if started.elapsed() + wait < MAX_THROTTLED => {
+                // Full jitter: those that were refused together must not come back together.
+                tokio::time::sleep(wait.mul_f64(rand::random::<f64>())).await;
+                wait = (wait * 2).min(MAX_THROTTLED_WAIT);
+            }
+            other => return other,
+        }
+    }
+}
+
+fn payload(function: &str, request: &impl serde::Serialize) -> Result<Bytes, InvokeError> {
+    let unreachable = |error: serde_json::Error| InvokeError::Unreachable {
+        function: function.to_owned(),
+        reason: error.to_string(),
+    };
+    Ok(serde_json::to_vec(request).map_err(unreachable)?.into())
+}

@@ -1,0 +1,106 @@
+//! What the function `ai` is asked, and what its outcome means for the conversation.
+
+use conversation::{AnswerEnd, HandoverReason, Invocation, Line, Outcome, Role, Source, Sources};
+use protocol::function::{self, AiAnswer, AiHandover, AiRequest};
+
+use crate::held::Held;
+
+/// The turn, for the function.
+pub(super) fn request(held: &Held, invocation: &Invocation) -> AiRequest {
+    AiRequest {
+        site: held.id().site().to_owned(),
+        conversation: held.id().as_str().to_owned(),
+        turn: invocation.turn,
+        messages: invocation.lines.iter().map(message).collect(),
+        language: held.language(),
+        deadline_ms: i64::try_from(invocation.deadline).unwrap_or(i64::MAX),
+        models: vec![],
+        failures: invocation.failures,
+    }
+}
+
+fn message(line: &Line) -> function::Message {
+    let role = match line.role {
+        Role::Visitor => function::Role::Visitor,
+        Role::Assistant => function::Role::Assistant,
+        Role::Agent => function::Role::Agent,
+    };
+    function::Message { role, text: line.text.to_string() }
+}
+
+/// The function's answer, within bounds.
+pub(super) fn answer(answer: AiAnswer) -> Outcome {
+    let end = match (answer.intent, answer.fallback, answer.interrupted) {
+        (true, ..) => AnswerEnd::Intent,
+        (false, true, _) => AnswerEnd::Fallback,
+        (false, false, true) => AnswerEnd::Interrupted,
+        (false, false, false) => AnswerEnd::Complete,
+    };
+    let (text, sources) = (answer.text.into(), sources_of(answer.sources));
+    Outcome::Answer { text, end, offer_person: answer.offer_person, sources }
+}
+
+/// The function gives the conversation away.
+pub(super) fn handover(handover: &AiHandover) -> Outcome {
+    let reason = match handover.reason {
+        function::HandoverReason::VisitorAsked => HandoverReason::VisitorAsked,
+        function::HandoverReason::Assistant => HandoverReason::Assistant,
+        function::HandoverReason::Rule => HandoverReason::Rule,
+        function::HandoverReason::Failures => HandoverReason::Failures,
+    };
+    Outcome::Handover { reason, summary: head(&handover.summary, function::MAX_SUMMARY_BYTES).into() }
+}
+
+/// What the function says an answer rests on, within bounds. An address that no page may link to is left out.
+fn sources_of(sources: Vec<function::Source>) -> Sources {
+    let source = |source: function::Source| Source {
+        title: head(&source.title, function::MAX_SOURCE_BYTES).into(),
+        url: if is_web_address(&source.url) { source.url.into() } else { "".into() },
+    };
+    let titled = sources.into_iter().filter(|source| !source.title.trim().is_empty());
+    let sources: Vec<_> = titled.take(function::MAX_SOURCES).map(source).collect();
+    (!sources.is_empty()).then(|| sources.into())
+}
+
+/// The first `max_bytes` of `text` at most, ending between characters.
+fn head(text: &str, max_bytes: usize) -> &str {
+    let mut end = text.len().min(max_bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn is_web_address(url: &str) -> bool {
+    url.len() <= function::MAX_SOURCE_BYTES && (url.starts_with("https://") || url.starts_with("http://"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(title: &str, url: &str) -> function::Source {
+        function::Source { title: title.to_owned(), url: url.to_owned() }
+    }
+
+    #[test]
+    fn only_addresses_that_a_page_may_link_to_are_kept() {
+        let kept = sources_of(vec![
+            source("Returns", "https://shop.example/returns"),
+            source("Script", "javascript:alert(1)"),
+            source(" ", "https://shop.example/"),
+            source("Data", "data:text/html,hello"),
+        ]);
+        let urls: Vec<_> = kept.iter().flat_map(|all| all.iter()).map(|s| (&*s.title, &*s.url)).collect();
+        assert_eq!(urls, [("Returns", "https://shop.example/returns"), ("Script", ""), ("Data", "")]);
+        assert_eq!(sources_of(vec![]), None);
+    }
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!((head("绿茶", 4), head("tea", 9)), ("绿", "tea"));
+        let long = AiHandover { summary: "长".repeat(2_000), ..AiHandover::default() };
+        let Outcome::Handover { summary, .. } = handover(&long) else { panic!("no handover") };
+        assert_eq!(summary.len(), 1_998);
+    }
+}
