@@ -1,0 +1,114 @@
+//! Measures the model on the public data sets BANKING77 and CLINC150.
+//!
+//! `cargo run --release -p intent --example public_data -- FOLDER [--test]`
+//!
+//! `FOLDER` holds `banking77/train.csv`, `banking77/test.csv` (columns text, category) and `clinc150/data_full.json`, as
+//! their authors publish them. Without `--test` only the parts for training and validation are read: choose settings by
+//! that, and use `--test` once.
+
+#![allow(clippy::print_stdout, reason = "a program that prints a table")]
+
+mod public_data {
+    pub(crate) mod data;
+    pub(crate) mod machine;
+}
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use intent::{Messages, Model, Trained};
+
+use public_data::data::{self, Split};
+use public_data::machine;
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_test = arguments.iter().any(|argument| argument == "--test");
+    let folder = arguments.iter().find(|argument| !argument.starts_with("--"));
+    let folder = Path::new(folder.context("name the folder of the data sets")?);
+    println!("{}", machine::description());
+    println!("judged on: {}\n", if is_test { "test" } else { "validation (BANKING77: cross-validation)" });
+    report("BANKING77", &data::banking(folder, is_test)?)?;
+    report("CLINC150", &data::clinc(folder, is_test)?)
+}
+
+fn report(name: &str, split: &Split) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let Trained { model, report } = Model::train(&split.intents);
+    let training = start.elapsed();
+    let mut file = Vec::new();
+    model.write(&mut file)?;
+    let start = Instant::now();
+    let read = Model::read(&file)?;
+    let reading = start.elapsed();
+    anyhow::ensure!(read == model, "the file does not hold the model");
+    println!("## {name}: {} intents, {} examples", model.intents().len(), split.intents.examples());
+    println!("| what | |\n|---|---|");
+    println!("| training, thresholds included, one core | {:.1} s |", training.as_secs_f64());
+    println!("| file | {:.2} MB |", file.len() as f64 / 1e6);
+    println!("| reading the file | {:.2} ms |", reading.as_secs_f64() * 1e3);
+    println!("| accuracy by cross-validation | {:.2} % |", report.accuracy() * 100.0);
+    if let Some(messages) = &split.messages {
+        judged(&model, messages)?;
+    }
+    let texts = split.messages.clone().unwrap_or_else(|| Messages::from(&split.intents)).messages;
+    let (median, p99) = speed(&model, &texts);
+    println!("| a message | median {median:.1} µs, p99 {p99:.1} µs |\n");
+    Ok(())
+}
+
+fn judged(model: &Model, messages: &Messages) -> anyhow::Result<()> {
+    let report = model.evaluate(messages)?;
+    let share = |part: usize, all: usize| part as f64 * 100.0 / all.max(1) as f64;
+    let (inside, all) = (report.in_scope.messages, report.in_scope.messages + report.out_of_scope);
+    println!("| **right intent, of those in scope** | **{:.2} %** of {inside} |", report.accuracy() * 100.0);
+    println!("| kept, of those in scope | {:.1} % |", share(report.kept, inside));
+    if report.out_of_scope > 0 {
+        println!(
+            "| refused, of those out of scope | {:.1} % of {} |",
+            share(report.refused, report.out_of_scope),
+            report.out_of_scope
+        );
+    }
+    let instant = report.instant;
+    println!(
+        "| instant answers | {:.1} % of all, {:.2} % of them right |",
+        share(instant.messages, all),
+        instant.share() * 100.0
+    );
+    println!(
+        "| sure decisions | {:.1} % of all, {:.2} % of them right |",
+        share(report.sure.messages, all),
+        report.sure.share() * 100.0
+    );
+    println!(
+        "| asked back | {:.1} % of all, one of the two right in {:.1} % |",
+        share(report.asked_back.messages, all),
+        report.asked_back.share() * 100.0
+    );
+    println!("| calibration error | {:.1} points |", report.calibration_error * 100.0);
+    Ok(())
+}
+
+/// Microseconds of `decide`, each message alone, after one round that warms the caches.
+fn speed(model: &Model, messages: &[(String, Option<String>)]) -> (f64, f64) {
+    let mut times: Vec<Duration> = Vec::new();
+    for round in 0..2 {
+        times = messages
+            .iter()
+            .map(|(text, _)| {
+                let start = Instant::now();
+                std::hint::black_box(model.decide(std::hint::black_box(text), "en"));
+                start.elapsed()
+            })
+            .collect();
+        std::hint::black_box(round);
+    }
+    times.sort_unstable();
+    let at = |share: f64| {
+        let index = ((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1));
+        times.get(index).map_or(0.0, |time| time.as_secs_f64() * 1e6)
+    };
+    (at(0.5), at(0.99))
+}

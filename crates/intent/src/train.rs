@@ -1,0 +1,111 @@
+//! From examples to a model: cross-validation for the thresholds, then all examples for the weights.
+
+mod hinge;
+pub(crate) mod problem;
+pub(crate) mod softmax;
+
+use crate::calibration::{Calibration, Judged};
+use crate::intents::Intents;
+use crate::linear::Linear;
+use crate::space::{Space, hashes};
+use crate::text::Normal;
+
+use problem::{Example, Matrix, Order, Problem};
+
+/// What the support vector machines' scores count beside those of the logistic regression. Both learn from the same
+/// vectors and err differently; their sum is a linear model again, and better than each.
+const HINGE_SHARE: f32 = 4.0;
+
+/// Bytes of weights at most, so that a file stays below 10 MB.
+pub(crate) const MOST_WEIGHT_BYTES: usize = 8_800_000;
+
+/// Parts of cross-validation: more where examples are few.
+const FEW_EXAMPLES: usize = 4_000;
+const FOLDS_OF_FEW: usize = 5;
+const FOLDS_OF_MANY: usize = 3;
+
+/// One message to learn from.
+#[derive(Debug)]
+pub(crate) struct Lesson<'a> {
+    pub text: &'a str,
+    /// Where its intent is in [`Intents::intents`]; none: out of scope.
+    pub intent: Option<usize>,
+    hashes: Vec<u64>,
+}
+
+/// What training found.
+#[derive(Debug)]
+pub(crate) struct Learned {
+    pub linear: Linear,
+    pub calibration: Calibration,
+    /// How the lessons were judged by models that had not learned from them, in the order of the lessons.
+    pub judged: Vec<Judged>,
+    pub folds: usize,
+}
+
+/// All examples of `intents`, in order.
+pub(crate) fn lessons(intents: &Intents) -> Vec<Lesson<'_>> {
+    let of_intents =
+        intents.intents.iter().enumerate().flat_map(|(index, intent)| {
+            intent.examples.values().flatten().map(move |text| (text.as_str(), Some(index)))
+        });
+    let out_of_scope = intents.out_of_scope.iter().map(|text| (text.as_str(), None));
+    let lesson = |(text, intent)| {
+        let mut hashes = hashes(&Normal::new(text));
+        hashes.sort_unstable();
+        Lesson { text, intent, hashes }
+    };
+    of_intents.chain(out_of_scope).map(lesson).collect()
+}
+
+/// Learns from `lessons`; weights take at most `most_bytes`.
+pub(crate) fn learn(lessons: &[Lesson<'_>], intents: usize, most_bytes: usize) -> Learned {
+    let folds = if lessons.len() < FEW_EXAMPLES { FOLDS_OF_FEW } else { FOLDS_OF_MANY };
+    let scores = cross_validate(lessons, intents, most_bytes, folds);
+    let truths: Vec<_> = lessons.iter().map(|lesson| lesson.intent).collect();
+    let calibration = Calibration::fit(&scores, &truths);
+    let judged = scores.iter().map(|scores| calibration.judge(scores)).collect();
+    let all: Vec<&Lesson<'_>> = lessons.iter().collect();
+    let (space, matrix) = fit(&all, intents, most_bytes);
+    Learned { linear: Linear::quantise(space, &matrix, intents), calibration, judged, folds }
+}
+
+/// The scores of each lesson, by a model that learned from the other folds.
+fn cross_validate(lessons: &[Lesson<'_>], intents: usize, most_bytes: usize, folds: usize) -> Vec<Vec<f32>> {
+    let fold_of = folds_of(lessons, folds);
+    let mut scores = vec![Vec::new(); lessons.len()];
+    for fold in 0..folds {
+        let learned_from: Vec<_> =
+            lessons.iter().zip(&fold_of).filter(|(_, of)| **of != fold).map(|(lesson, _)| lesson).collect();
+        let (space, matrix) = fit(&learned_from, intents, most_bytes);
+        for ((lesson, of), scores) in lessons.iter().zip(&fold_of).zip(&mut scores) {
+            if *of == fold {
+                *scores = matrix.scores(&space.vector(&lesson.hashes), intents);
+            }
+        }
+    }
+    scores
+}
+
+/// Which fold each lesson is in: every intent's lessons are spread evenly.
+fn folds_of(lessons: &[Lesson<'_>], folds: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..lessons.len()).collect();
+    Order::new().shuffle(&mut order);
+    order.sort_by_key(|index| lessons.get(*index).and_then(|lesson| lesson.intent));
+    let mut fold_of = vec![0; lessons.len()];
+    for (place, index) in order.iter().enumerate() {
+        if let Some(fold) = fold_of.get_mut(*index) {
+            *fold = place % folds;
+        }
+    }
+    fold_of
+}
+
+fn fit(lessons: &[&Lesson<'_>], intents: usize, most_bytes: usize) -> (Space, Matrix) {
+    let messages: Vec<&[u64]> = lessons.iter().map(|lesson| lesson.hashes.as_slice()).collect();
+    let space = Space::build(&messages, most_bytes / Linear::row_bytes(intents));
+    let example = |lesson: &&Lesson<'_>| Example { vector: space.vector(&lesson.hashes), intent: lesson.intent };
+    let problem = Problem { examples: lessons.iter().map(example).collect(), rows: space.rows(), intents };
+    let matrix = softmax::learn(&problem).plus(&hinge::learn(&problem), HINGE_SHARE);
+    (space, matrix)
+}
