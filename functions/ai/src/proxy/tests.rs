@@ -51,7 +51,11 @@ struct Scene {
 impl Scene {
     async fn start(stop_within: Duration) -> Self {
         let (streams, received) = mpsc::unbounded_channel();
-        let config = Config::parse("[ai]\nfirst_token_ms = 60000\ngap_ms = 60000\ntotal_ms = 120000\n", []).unwrap();
+        let config = Config::parse(
+            "[turn]\ndeadline_ms = 600000\n[ai]\nfirst_token_ms = 60000\ngap_ms = 60000\ntotal_ms = 120000\n",
+            [],
+        )
+        .unwrap();
         let model = Arc::new(HeldModel { streams: Mutex::new(received) });
         let ai = Ai { model, settings: Arc::new(Settings::new(&config)) };
         let settings = ProxySettings {
@@ -218,10 +222,7 @@ async fn bad_requests_are_named_and_run_nothing() {
     let ours = other.replace("routing", "ai");
     assert!(scene.send(&ours, "{").await.whole().await.contains("InvalidRequestContentException"));
     assert!(scene.send(&ours, "{}").await.whole().await.contains(r#""reason":"invalid_request""#));
-    let huge = "POST /2015-03-31/functions/ai/invocations HTTP/1.1\r\nconnection: close\r\ncontent-length: 6291457\r\nhost: x\r\n\r\n";
-    let mut stream = TcpStream::connect(scene.address).await.unwrap();
-    stream.write_all(huge.as_bytes()).await.unwrap();
-    let mut heard = Heard { stream, text: String::new() };
+    let mut heard = scene.send(&ours, &"x".repeat(LONGEST_PAYLOAD + 1)).await;
     heard.until("RequestTooLargeException").await;
 }
 
