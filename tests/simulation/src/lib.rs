@@ -15,6 +15,7 @@ mod agenda;
 mod agent;
 mod alone;
 mod batch;
+pub mod budget;
 mod connection;
 mod controllers;
 mod function;

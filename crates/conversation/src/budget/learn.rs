@@ -7,6 +7,9 @@ use crate::Millis;
 /// How often the shared record is read while turns wait, and while none does.
 const LOOK_MS: [Millis; 2] = [250, 5_000];
 
+/// How often while turns wait for a model of which only refusals tell: each that is heard of late costs more of them.
+const LISTEN_MS: Millis = 100;
+
 /// How often nodes tell each other what sites ask for.
 const GATHER_MS: [Millis; 2] = [1_000, 10_000];
 
@@ -107,8 +110,10 @@ impl ModelBudget {
     fn asked_by_all(&mut self, now: Millis) -> f64 {
         let ours = self.notice(now);
         let others = self.notices.iter().filter(|notice| notice.node != self.node);
-        let rate: f64 = others.chain([&ours]).flat_map(|notice| &notice.sites).map(|(_, part)| part).sum();
-        (rate * 60_000.0).max(1.0) * REQUEST as f64
+        let rate = |notice: &Notice| notice.sites.iter().map(|(_, part)| part).sum::<f64>();
+        // What others said is old where nobody had to wait; then they are thought to be like this one.
+        let all = (rate(&ours) * self.nodes(now) as f64).max(others.chain([&ours]).map(rate).sum());
+        (all * 60_000.0).max(1.0) * REQUEST as f64
     }
 
     /// Acts on it at once, and asks the others to.
@@ -128,15 +133,17 @@ impl ModelBudget {
         }
         self.shared = next;
         let slower = slower(before, self.limits_now()) * scale / self.shared.scale.value;
-        let blocked = self.shared.blocked_until.max(now);
-        if blocked > was_blocked || (slower - 1.0).abs() > 0.02 {
+        if self.shared.blocked_until.max(now) > was_blocked {
+            self.slots.drain().into_iter().for_each(|slot| self.owe_back(slot));
+            self.settle(now);
+        } else if (slower - 1.0).abs() > 0.02 {
             self.slots.stretch(slower, self.shared.blocked_until, now);
         }
     }
 
     /// The shared record; `None`: there is none.
     pub fn handle_shared(&mut self, shared: Option<Shared>, now: Millis) {
-        self.look_at = now + LOOK_MS[usize::from(!self.is_busy(now))];
+        self.look_at = now + self.look_after(now);
         if self.proposed.as_ref().is_some_and(|(_, at)| now < at + PROPOSAL_MS) {
             return;
         }
@@ -148,6 +155,7 @@ impl ModelBudget {
             }
             self.adopt(shared, now);
         }
+        self.raise(now);
     }
 
     /// Whether the proposal is now the shared record. If another node was faster, the record is to be read again.
@@ -180,6 +188,9 @@ impl ModelBudget {
         } else {
             Default::default()
         };
+        let ours = self.notices.last().into_iter().flat_map(|notice| &notice.sites);
+        let serves: f64 = ours.map(|(site, part)| part.min(*caps.get(site).unwrap_or(part))).sum();
+        self.slots.set_weight(serves * self.nodes(now) as f64);
         self.queue.set_caps(&caps, now);
     }
 
@@ -199,14 +210,14 @@ impl ModelBudget {
         Notice { node: self.node.clone(), at: now, sites }
     }
 
-    /// Looks, gathers and raises, whatever it is time for.
+    /// Looks and gathers, whatever it is time for.
     pub(super) fn listen(&mut self, now: Millis) {
         if !self.is_active(now) || self.slots.is_away() && !self.slots.may_try(now) {
             return;
         }
         let pace = usize::from(!self.is_busy(now));
         if now >= self.look_at {
-            self.look_at = now + LOOK_MS[pace];
+            self.look_at = now + self.look_after(now);
             self.outputs.push_back(Output::Look);
         }
         if now >= self.gather_at {
@@ -214,15 +225,20 @@ impl ModelBudget {
             let notice = self.notice(now);
             self.outputs.push_back(Output::Gather(notice));
         }
-        self.raise(now);
     }
 
+    fn look_after(&self, now: Millis) -> Millis {
+        match (self.is_busy(now), self.has_headers) {
+            (true, false) => LISTEN_MS,
+            (is_busy, _) => LOOK_MS[usize::from(!is_busy)],
+        }
+    }
+
+    /// Right after the record was read, when nobody else has raised it.
     fn raise(&mut self, now: Millis) {
-        let patience = self.raise_after * (self.nodes(now).min(9) as u64 - 1) / 8;
         let highest = (self.shared.guess == 0.0).then_some(1.0);
         let is_time = self.is_busy(now) && self.proposed.is_none() && !self.is_blocked(now);
-        if is_time && let Some(scale) = self.shared.scale.raise(highest, now.saturating_sub(patience)) {
-            let scale = Scale { changed_at: now, ..scale };
+        if is_time && let Some(scale) = self.shared.scale.raise(highest, now) {
             self.propose(Shared { scale, ..self.shared.clone() }, now);
         }
     }

@@ -20,6 +20,9 @@ pub(super) const ACTIVE_MS: Millis = 30_000;
 /// A header's `remaining` counts for the next reservation only if that is so near.
 const FRESH_MS: Millis = 500;
 
+/// A line so long is none that slots alone make.
+const LONG_MS: Millis = 1_000;
+
 /// How long corrections wait for a reservation that takes them along.
 const SETTLE_MS: Millis = 250;
 
@@ -49,7 +52,6 @@ pub struct ModelBudget {
     pub(super) active_at: Option<Millis>,
     pub(super) look_at: Millis,
     pub(super) gather_at: Millis,
-    pub(super) raise_after: Millis,
     pub(super) proposed: Option<(Shared, Millis)>,
     pub(super) has_headers: bool,
 }
@@ -95,8 +97,6 @@ pub(super) struct Flight {
 impl ModelBudget {
     /// Of a model with these limits, in the node called `node`. `max_tokens` bounds an answer; 0: nothing does.
     pub fn new(node: &str, limits: Limits, max_tokens: u64, now: Millis) -> Self {
-        // Those who see the same thing at the same time need not all say so: some are patient.
-        let raise_after = node.bytes().fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 400;
         Self {
             node: node.to_owned(),
             limits,
@@ -117,7 +117,6 @@ impl ModelBudget {
             active_at: None,
             look_at: 0,
             gather_at: 0,
-            raise_after,
             proposed: None,
             has_headers: false,
         }
@@ -185,6 +184,16 @@ impl ModelBudget {
         if wait_ms > 0 {
             self.busy_at = Some(now);
         }
+        if wait_ms > LONG_MS {
+            // Perhaps somebody was refused.
+            self.look_at = self.look_at.min(now + 20);
+        }
+        if self.is_blocked(now) {
+            // Whoever goes on after the pause stands in line anew.
+            self.slots.remove(call).into_iter().for_each(|slot| self.owe_back(slot));
+            self.settle(now);
+            return;
+        }
         let latest = self.queue.latest();
         if ready_at > latest.max(now) {
             // Nobody here can wait so long. Others may.
@@ -204,6 +213,8 @@ impl ModelBudget {
         let cost = self.slots_cost(call);
         self.slots.handle_failed(call, cost, nodes, now);
         self.is_bucket_stale = true;
+        // Who asks for how much elsewhere is not known any more.
+        self.queue.set_caps(&BTreeMap::new(), now);
     }
 
     /// A granted turn has ended.
@@ -332,7 +343,7 @@ impl ModelBudget {
         self.outputs.push_back(Output::Reserve { call, requests, tokens });
     }
 
-    fn owe_back(&mut self, slot: Slot) {
+    pub(super) fn owe_back(&mut self, slot: Slot) {
         if !slot.is_local {
             self.owed.0 -= REQUEST as i64;
             self.owed.1 -= slot.tokens as i64;

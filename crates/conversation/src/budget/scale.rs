@@ -8,6 +8,9 @@ const STEP_MS: Millis = 1_000;
 /// After a cut the rate rests: answers to what was asked before it are still on their way.
 const REST_MS: Millis = 2_000;
 
+/// After so long every node has heard of a cut; what was sent before says nothing new.
+const HEARD_MS: Millis = 300;
+
 /// Refusals so soon after a cut say that the cut was not enough.
 const AGAIN_MS: Millis = 4_000;
 
@@ -58,7 +61,7 @@ impl Scale {
 
     /// After a request that was sent at `sent_at` was refused. `None`: an answer to what was asked before the last cut.
     pub(crate) fn cut(&self, sent_at: Millis, now: Millis) -> Option<Self> {
-        if sent_at < self.cut_at.saturating_add(50) || now < self.changed_at {
+        if sent_at < self.cut_at.saturating_add(HEARD_MS) || now < self.changed_at {
             return None;
         }
         let since = now.saturating_sub(self.cut_at);
@@ -76,7 +79,7 @@ impl Scale {
 
     /// After a refusal by a model whose headers tell its limit: a little less for a few seconds.
     pub(crate) fn dip(&self, sent_at: Millis, now: Millis) -> Option<Self> {
-        if sent_at < self.cut_at.saturating_add(50) || now < self.changed_at {
+        if sent_at < self.cut_at.saturating_add(HEARD_MS) || now < self.changed_at {
             return None;
         }
         let value = (self.value * DIP).max(LOWEST);
@@ -110,7 +113,7 @@ mod tests {
     #[test]
     fn refusals_of_what_was_sent_before_the_cut_cut_nothing() {
         let cut = Scale::new(0).cut(10_000, 10_100).unwrap();
-        assert_eq!(cut.cut(10_090, 10_300), None);
+        assert_eq!(cut.cut(10_290, 10_500), None);
         assert!(cut.cut(11_000, 11_100).is_some_and(|again| again.value < cut.value));
     }
 

@@ -6,8 +6,11 @@ use crate::Millis;
 /// model's limit changes.
 const HORIZON_MS: Millis = 200;
 
-/// Reservations under way at once.
-const MOST_ASKED: usize = 8;
+/// How much farther a node may look that has to serve more than others.
+const FARTHEST: f64 = 6.0;
+
+/// Reservations under way at once, while the line is short, and while it is not.
+const MOST_ASKED: [usize; 2] = [8, 2];
 
 /// How much of the rate all nodes together use while the store is away.
 const AWAY: f64 = 0.9;
@@ -32,6 +35,10 @@ pub(crate) struct Slot {
 pub(crate) struct Slots {
     slots: Vec<Slot>,
     calls: u64,
+    /// How much this node has to serve, where 1 is an even part.
+    weight: f64,
+    /// The line is longer than half of the horizon, as far as the newest answer told.
+    is_line_long: bool,
     away_since: Option<Millis>,
     try_at: Millis,
     /// When the next local slot is ripe.
@@ -43,14 +50,23 @@ impl Slots {
     pub(crate) fn wants_more(&self, ready: usize, now: Millis) -> bool {
         let asked = self.slots.iter().filter(|slot| slot.ready_at.is_none()).count();
         let newest = self.slots.iter().filter_map(|slot| slot.ready_at).max().unwrap_or(0);
-        ready > self.slots.len() && asked < MOST_ASKED && newest < now + HORIZON_MS
+        ready > self.slots.len() && asked < MOST_ASKED[usize::from(self.is_line_long)] && newest < now + self.horizon()
+    }
+
+    /// Says how much this node has to serve, where 1 is an even part of all nodes' work.
+    pub(crate) fn set_weight(&mut self, weight: f64) {
+        self.weight = weight;
+    }
+
+    fn horizon(&self) -> Millis {
+        (HORIZON_MS as f64 * self.weight.clamp(1.0, FARTHEST)) as Millis
     }
 
     /// When one more may be taken, if the store need not answer first.
     pub(crate) fn opens_at(&self) -> Option<Millis> {
         let newest = self.slots.iter().filter_map(|slot| slot.ready_at).max().unwrap_or(0);
         let is_asking = self.slots.iter().any(|slot| slot.ready_at.is_none());
-        (!is_asking).then_some((newest + 1).saturating_sub(HORIZON_MS))
+        (!is_asking).then_some((newest + 1).saturating_sub(self.horizon()))
     }
 
     /// A slot that the store is to be asked for. Its call.
@@ -82,6 +98,7 @@ impl Slots {
         let slot = self.slots.iter_mut().find(|slot| slot.call == call)?;
         let ready_at = slot.asked_at.saturating_add(wait_ms).max(not_before);
         slot.ready_at = Some(ready_at);
+        self.is_line_long = wait_ms > HORIZON_MS / 2;
         Some(ready_at)
     }
 
@@ -118,6 +135,14 @@ impl Slots {
         let place = (0..self.slots.len()).filter(|place| ripe(&self.slots[*place]));
         let place = place.min_by_key(|place| self.slots[*place].ready_at)?;
         Some(self.slots.swap_remove(place))
+    }
+
+    /// Takes out all slots, to be given back: nobody may go for a while, and then not all at once.
+    pub(crate) fn drain(&mut self) -> Vec<Slot> {
+        self.is_line_long = true;
+        let (kept, out) = self.slots.drain(..).partition(|slot| slot.ready_at.is_none());
+        self.slots = kept;
+        out
     }
 
     /// Takes out a slot by its call.
