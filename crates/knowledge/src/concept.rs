@@ -7,6 +7,7 @@ use tantivy::schema::Term;
 use tantivy::{Searcher, TantivyError};
 
 use crate::schema::Fields;
+use crate::stop_words::{is_asking_word, is_stop_word};
 use crate::words::{Run, Words, characters, pairs, stem};
 
 /// What a word counts that is found as it is asked for; the other ways count less.
@@ -17,9 +18,17 @@ const MISSPELT: f32 = 0.85;
 const IN_PAIRS: f32 = 0.8;
 /// A Chinese word whose characters are there.
 const IN_CHARACTERS: f32 = 0.35;
+/// One of the characters of a word that no text has.
+const IN_ONE_CHARACTER: f32 = 0.6;
 
 /// What a single Chinese character weighs beside a word: many words share it.
-const CHARACTER_WEIGHT: f32 = 0.5;
+const CHARACTER_WEIGHT: f32 = 0.7;
+
+/// What a word weighs that asks for a kind of answer: how much, how long.
+const ASKING_WEIGHT: f32 = 0.5;
+
+/// What a Chinese word weighs that no text has, in all its characters: it may be cut wrongly, or said otherwise.
+const UNKNOWN: f32 = 0.8;
 
 /// The most words of a question that count: more are a story, of which the first and rarest say what it is about.
 const MOST_CONCEPTS: usize = 24;
@@ -61,13 +70,45 @@ pub(crate) fn concepts(
     searcher: &Searcher,
 ) -> Result<Vec<Concept>, TantivyError> {
     let asked = words.asked(question);
-    asked.iter().take(MOST_CONCEPTS).map(|word| concept(word, fields, searcher)).collect()
+    let mut concepts: Vec<Concept> = Vec::new();
+    for word in asked.iter().take(MOST_CONCEPTS) {
+        for concept in concepts_of(word, fields, searcher)? {
+            if !concepts.contains(&concept) {
+                concepts.push(concept);
+            }
+        }
+    }
+    Ok(concepts)
+}
+
+/// A word's concept; that of each of its characters where no text has it.
+fn concepts_of(word: &Run, fields: &Fields, searcher: &Searcher) -> Result<Vec<Concept>, TantivyError> {
+    let mut whole = concept(word, fields, searcher)?;
+    if is_asking_word(word.text()) {
+        whole.weight *= ASKING_WEIGHT;
+    }
+    let is_unknown = match word {
+        Run::Latin(_) => false,
+        Run::Han(_) => whole
+            .ways
+            .iter()
+            .take(2)
+            .flat_map(|way| &way.terms)
+            .map(|term| frequency(term, fields, searcher))
+            .all(|count| matches!(count, Ok(0))),
+    };
+    if !is_unknown {
+        return Ok(vec![whole]);
+    }
+    let characters: Vec<_> = characters(word.text()).filter(|letter| !is_stop_word(letter)).collect();
+    let weight = UNKNOWN * rarity(0, searcher) / characters.len().max(1) as f32;
+    let way = |letter| Way { credit: IN_ONE_CHARACTER, terms: vec![Sought::Gram(letter)] };
+    Ok(characters.into_iter().map(|letter| Concept { weight, ways: vec![way(letter)] }).collect())
 }
 
 fn concept(word: &Run, fields: &Fields, searcher: &Searcher) -> Result<Concept, TantivyError> {
     let frequency = |sought: &Sought| frequency(sought, fields, searcher);
-    let total = searcher.num_docs() as f32;
-    let rarity = |count: u64| (1.0 + total / (count as f32 + 0.5)).ln();
+    let rarity = |count| rarity(count, searcher);
     match word {
         Run::Latin(word) => {
             let exact = Sought::Word(stem(word));
@@ -100,6 +141,11 @@ fn concept(word: &Run, fields: &Fields, searcher: &Searcher) -> Result<Concept, 
             Ok(Concept { weight: rarity(count), ways })
         }
     }
+}
+
+/// What a word says that is in `count` passages: its inverse document frequency.
+fn rarity(count: u64, searcher: &Searcher) -> f32 {
+    (1.0 + searcher.num_docs() as f32 / (count as f32 + 0.5)).ln()
 }
 
 /// In how many passages a term is, as far as one place tells.

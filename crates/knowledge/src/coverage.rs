@@ -9,7 +9,7 @@ use crate::concept::{Concept, Sought};
 use crate::schema::{Fields, PLACES};
 
 /// What a word counts by where a passage has it. Bit 0: in the heading; bit 1: in the title; bit 2: in the text.
-const PLACE_SHARES: [f32; 1 << PLACES] = [0.0, 1.0, 0.7, 1.0, 0.6, 1.0, 0.9, 1.0];
+const PLACE_SHARES: [f32; 1 << PLACES] = [0.0, 1.0, 0.7, 1.0, 0.65, 1.0, 0.9, 1.0];
 
 /// Which of the terms of a question each candidate has, and where.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use tantivy::directory::{Directory, RamDirectory};
 use tantivy::store::Compressor;
 use tantivy::{Index, IndexReader, IndexSettings, ReloadPolicy, TantivyError};
 
+use crate::chinese::Dictionary;
 use crate::cut::cut;
 use crate::error::Error;
 use crate::folder::{Limits, Texts};
@@ -21,7 +22,7 @@ use crate::synonyms::Synonyms;
 use crate::words::Words;
 
 /// How texts are indexed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// What is read at most.
     pub limits: Limits,
@@ -32,16 +33,24 @@ pub struct Options {
     pub base_url: Option<String>,
     /// How much of a question the best passage must speak of for there to be an answer: 0 to 1. See `docs/knowledge.md`.
     pub threshold: f32,
+    /// With what Chinese text is cut into words. A program with several sites gives all of them clones of one.
+    pub dictionary: Dictionary,
 }
 
 impl Options {
     /// The threshold that the measured questions were tuned to.
-    pub const THRESHOLD: f32 = 0.4;
+    pub const THRESHOLD: f32 = 0.35;
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { limits: Limits::default(), passage_bytes: 1000, base_url: None, threshold: Self::THRESHOLD }
+        Self {
+            limits: Limits::default(),
+            passage_bytes: 1000,
+            base_url: None,
+            threshold: Self::THRESHOLD,
+            dictionary: Dictionary::default(),
+        }
     }
 }
 
@@ -100,16 +109,24 @@ impl Knowledge {
     pub fn new(texts: Texts, options: &Options) -> Result<(Self, Report), Error> {
         let start = Instant::now();
         let (entries, report) = indexed(texts, options)?;
-        let knowledge = Self::from_entries(entries, Path::new("memory"))?;
+        let knowledge = Self::from_entries(entries, Path::new("memory"), &options.dictionary)?;
         Ok((knowledge, Report { took: start.elapsed(), ..report }))
     }
 
-    /// Opens the index in `folder`. Nothing is written, and the dictionary for Chinese is not read yet; see [`Self::warm`].
+    /// Opens the index in `folder`. Nothing is written, and the dictionary for Chinese is not read yet.
     ///
     /// # Errors
     /// There is none, or it is foreign, of another version, or damaged.
     pub fn open(folder: &Path) -> Result<Self, Error> {
-        Self::from_entries(packed::read(folder)?, &folder.join(packed::FILE))
+        Self::open_with(folder, &Dictionary::default())
+    }
+
+    /// The same, with a dictionary that others share.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(folder: &Path, dictionary: &Dictionary) -> Result<Self, Error> {
+        Self::from_entries(packed::read(folder)?, &folder.join(packed::FILE), dictionary)
     }
 
     /// Reads the dictionary for Chinese, which the first Chinese question would do: to be called on a thread that nobody waits
@@ -123,7 +140,7 @@ impl Knowledge {
         &self.passages
     }
 
-    fn from_entries(entries: Vec<Entry>, path: &Path) -> Result<Self, Error> {
+    fn from_entries(entries: Vec<Entry>, path: &Path, dictionary: &Dictionary) -> Result<Self, Error> {
         let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
         let directory = RamDirectory::create();
         let mut about: Option<About> = None;
@@ -140,7 +157,7 @@ impl Knowledge {
         Ok(Self {
             fields: Fields::of(&index.schema()).map_err(failed)?,
             reader: index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(failed)?,
-            words: Words::new(Synonyms::new(about.synonyms)),
+            words: Words::new(Synonyms::new(about.synonyms), dictionary.clone()),
             threshold: about.threshold,
             passages: about.passages,
         })
@@ -164,7 +181,7 @@ fn indexed(texts: Texts, options: &Options) -> Result<(Vec<Entry>, Report), Erro
     let Texts { documents, synonyms, skipped, .. } = texts;
     let mut report = Report { files: documents.len(), skipped, ..Report::default() };
     let groups = synonyms.groups().to_vec();
-    let words = Words::new(synonyms);
+    let words = Words::new(synonyms, options.dictionary.clone());
     let schema = schema();
     let failed = Error::index("built");
     let fields = Fields::of(&schema).map_err(&failed)?;

@@ -30,6 +30,7 @@ mod stop_words;
 mod synonyms;
 mod words;
 
+pub use chinese::Dictionary;
 pub use error::Error;
 pub use folder::{Limits, Texts};
 pub use index::{Knowledge, Options, build};

@@ -136,7 +136,7 @@ impl Knowledge {
             let passage = self.passage(searcher, address)?;
             let is_asked_for = same_letters.contains(&address);
             let coverage = if is_asked_for { 1.0 } else { places.coverage(concepts, address) };
-            let heading_words = self.words.asked(passage.heading()).len().max(1) as f32;
+            let heading_words = self.heading_words(searcher, address)?.max(1) as f32;
             let heading = (places.in_heading(concepts, address) as f32 / heading_words).min(1.0);
             let mut rank = coverage + HEADING * heading + BM25 * score / best + f32::from(u8::from(is_asked_for));
             if language.is_some_and(|language| passage.language != language) {
@@ -184,6 +184,12 @@ impl Knowledge {
         let query = TermQuery::new(Term::from_field_text(self.fields.letters, &letters), IndexRecordOption::Basic);
         let found = searcher.search(&query, &TopDocs::with_limit(CANDIDATES).order_by_score())?;
         Ok(found.into_iter().map(|(_, address)| address).collect())
+    }
+
+    /// How many words a passage's headings have.
+    fn heading_words(&self, searcher: &Searcher, address: DocAddress) -> Result<u32, TantivyError> {
+        let segment = searcher.segment_reader(address.segment_ord);
+        Ok(segment.get_fieldnorms_reader(self.fields.words[0])?.fieldnorm(address.doc_id))
     }
 
     fn found(&self, searcher: &Searcher, ranked: Vec<Ranked>) -> Result<Found, TantivyError> {

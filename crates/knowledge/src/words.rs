@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use frostem::{Algorithm, Stemmer};
 
-use crate::chinese::Segmenter;
+use crate::chinese::Dictionary;
 use crate::language::is_han;
 use crate::stop_words::is_stop_word;
 use crate::synonyms::Synonyms;
@@ -38,18 +38,18 @@ pub(crate) struct Terms {
 /// Knows a site's synonyms and jieba's dictionary. Clones share both.
 #[derive(Debug, Clone)]
 pub(crate) struct Words {
-    segmenter: Segmenter,
+    dictionary: Dictionary,
     synonyms: Arc<Synonyms>,
 }
 
 impl Words {
-    pub(crate) fn new(synonyms: Synonyms) -> Self {
-        Self { segmenter: Segmenter::default(), synonyms: Arc::new(synonyms) }
+    pub(crate) fn new(synonyms: Synonyms, dictionary: Dictionary) -> Self {
+        Self { dictionary, synonyms: Arc::new(synonyms) }
     }
 
     /// Reads the dictionary, if it has not been read yet.
     pub(crate) fn warm(&self) {
-        self.segmenter.warm();
+        self.dictionary.warm();
     }
 
     /// The terms under which `text` is found.
@@ -63,7 +63,7 @@ impl Words {
                     terms.spelling.push(word);
                 }
                 Run::Han(text) => {
-                    let words = self.segmenter.words_for_search(&text).into_iter();
+                    let words = self.dictionary.words_for_search(&text).into_iter();
                     terms.words.extend(words.filter(|word| !is_stop_word(word)).map(str::to_owned));
                     terms.grams.extend(characters(&text));
                     terms.grams.extend(pairs(&text));
@@ -80,7 +80,7 @@ impl Words {
             let words = match &run {
                 Run::Latin(word) => vec![Run::Latin(word.clone())],
                 Run::Han(text) => {
-                    self.segmenter.words(text).into_iter().map(|word| Run::Han(word.to_owned())).collect()
+                    self.dictionary.words(text).into_iter().map(|word| Run::Han(word.to_owned())).collect()
                 }
             };
             for word in words {
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn terms_have_words_characters_and_pairs() {
-        let terms = Words::new(Synonyms::default()).terms("The teapots: 红茶吗");
+        let terms = Words::new(Synonyms::default(), Dictionary::default()).terms("The teapots: 红茶吗");
         assert_eq!(terms.words, ["teapot", "红茶"]);
         assert_eq!(terms.grams, ["红", "茶", "吗", "红茶", "茶吗"]);
         assert_eq!(terms.spelling, ["teapots"]);
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_question_has_each_word_once_without_stop_words() {
-        let words = Words::new(Synonyms::default());
+        let words = Words::new(Synonyms::default(), Dictionary::default());
         assert_eq!(texts(&words.asked("What is tea, and is Tea good?")), ["tea"]);
         assert_eq!(texts(&words.asked("你们有什么红茶推荐？")), ["红茶", "推荐"]);
     }

@@ -1,9 +1,9 @@
-//! The questions for the demo shop's texts, and what a search makes of them.
+//! The questions for the demo shop's texts, and what a search makes of them. Shared by the tests and `examples/measure.rs`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use knowledge::{Found, Knowledge, Options, Question};
+use knowledge::{Found, Knowledge, Options, Question, Texts};
 
 /// Which questions the search was tuned with, and which it was not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,16 +26,17 @@ impl Asked {
     /// All questions, as `questions.tsv` has them.
     pub(crate) fn all() -> anyhow::Result<Vec<Self>> {
         let lines = include_str!("../data/questions.tsv").lines().filter(|line| !line.starts_with('#'));
-        lines.enumerate().map(|(index, line)| Self::parse(index, line).with_context(|| line.to_owned())).collect()
+        lines.map(|line| Self::parse(line).with_context(|| line.to_owned())).collect()
     }
 
-    fn parse(index: usize, line: &str) -> Option<Self> {
+    fn parse(line: &str) -> Option<Self> {
         let mut columns = line.split('\t');
+        let half = if columns.next()? == "t" { Half::Tuning } else { Half::HeldOut };
         let (language, headings, previous, text) = (columns.next()?, columns.next()?, columns.next()?, columns.next()?);
         let named = |text: &str| (text != "-").then(|| text.to_owned());
         Some(Self {
             language: language.to_owned(),
-            half: if index.is_multiple_of(2) { Half::Tuning } else { Half::HeldOut },
+            half,
             headings: named(headings).iter().flat_map(|all| all.split(" | ")).map(str::to_owned).collect(),
             previous: named(previous),
             text: text.to_owned(),
@@ -58,10 +59,27 @@ impl Asked {
     }
 }
 
+/// The demo shop's texts.
+pub(crate) fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/demo/knowledge")
+}
+
 /// The demo shop's texts, indexed.
 pub(crate) fn demo() -> anyhow::Result<Knowledge> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/demo/knowledge");
-    Ok(Knowledge::read(&folder, &Options::default())?.0)
+    Ok(Knowledge::read(&folder(), &Options::default())?.0)
+}
+
+/// The same as a site has it that does not write down its synonyms.
+pub(crate) fn demo_without_synonyms() -> anyhow::Result<Knowledge> {
+    let mut texts = Texts::default();
+    for language in ["en", "zh"] {
+        for entry in std::fs::read_dir(folder().join(language))? {
+            let path = entry?.path();
+            let name = path.strip_prefix(folder())?.to_string_lossy().into_owned();
+            texts.add(&name, &std::fs::read(&path)?).map_err(anyhow::Error::msg)?;
+        }
+    }
+    Ok(Knowledge::new(texts, &Options::default())?.0)
 }
 
 /// What came of the questions of one language and half.
