@@ -23,14 +23,34 @@ pub(crate) async fn serve(ai: Ai) -> Result<(), Error> {
         return Err(Error::NoRuntime(missing));
     }
     let serve = service_fn(|event: LambdaEvent<Value>| {
-        let body = ai.body(event.payload, event.context.deadline);
+        let body = ai.body(event.payload, moment(event.context.deadline));
         async move { Ok::<_, lambda_runtime::Error>(response(body)) }
     });
     lambda_runtime::run(serve).await.map_err(|error| Error::Runtime(error.to_string()))
+}
+
+/// No deadline of an invocation is before this: 2001, Unix milliseconds.
+const EARLIEST_MS: u64 = 1_000_000_000_000;
+
+/// The runtime's deadline, Unix milliseconds. `cargo lambda watch` sends 600000, which is how long and not when; then the
+/// payload's own deadline is all there is.
+fn moment(deadline_ms: u64) -> u64 {
+    if deadline_ms < EARLIEST_MS { u64::MAX } else { deadline_ms }
 }
 
 fn response(body: Body) -> Response<Body> {
     let mut response = Response::from(body);
     response.metadata_prelude.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_that_is_no_moment_does_not_end_turns_before_they_begin() {
+        assert_eq!(moment(600_000), u64::MAX);
+        assert_eq!(moment(1_790_000_000_000), 1_790_000_000_000);
+    }
 }
