@@ -32,9 +32,12 @@ const UNKNOWN: f32 = 0.8;
 
 /// The most words of a question that count: more are a story, of which the first and rarest say what it is about.
 const MOST_CONCEPTS: usize = 24;
-/// From this length on a word may be misspelt in one letter, and in two.
+/// How many of them, from the first, are looked at for being misspelt: that takes longer than all the rest.
+const MOST_CORRECTED: usize = 8;
+/// From this length on a word may be misspelt in one letter, and in two; a longer one than the last is no word.
 const ONE_WRONG: usize = 4;
 const TWO_WRONG: usize = 8;
+const LONGEST_WORD: usize = 24;
 /// How many words may be meant by a misspelt one.
 const MOST_MEANT: usize = 3;
 
@@ -71,8 +74,8 @@ pub(crate) fn concepts(
 ) -> Result<Vec<Concept>, TantivyError> {
     let asked = words.asked(question);
     let mut concepts: Vec<Concept> = Vec::new();
-    for word in asked.iter().take(MOST_CONCEPTS) {
-        for concept in concepts_of(word, fields, searcher)? {
+    for (place, word) in asked.iter().take(MOST_CONCEPTS).enumerate() {
+        for concept in concepts_of(word, place < MOST_CORRECTED, fields, searcher)? {
             if !concepts.contains(&concept) {
                 concepts.push(concept);
             }
@@ -81,66 +84,78 @@ pub(crate) fn concepts(
     Ok(concepts)
 }
 
-/// A word's concept; that of each of its characters where no text has it.
-fn concepts_of(word: &Run, fields: &Fields, searcher: &Searcher) -> Result<Vec<Concept>, TantivyError> {
-    let mut whole = concept(word, fields, searcher)?;
+/// A word's concept; that of each of its characters where it is Chinese and no text has it, nor two of them side by side.
+fn concepts_of(
+    word: &Run,
+    may_be_misspelt: bool,
+    fields: &Fields,
+    searcher: &Searcher,
+) -> Result<Vec<Concept>, TantivyError> {
+    let mut whole = match word {
+        Run::Latin(word) => latin(word, may_be_misspelt, fields, searcher)?,
+        Run::Han(text) if text.chars().count() == 1 => character(text, fields, searcher)?,
+        Run::Han(text) => han(text, fields, searcher)?,
+    };
     if is_asking_word(word.text()) {
         whole.weight *= ASKING_WEIGHT;
     }
-    let is_unknown = match word {
-        Run::Latin(_) => false,
-        Run::Han(_) => whole
-            .ways
-            .iter()
-            .take(2)
-            .flat_map(|way| &way.terms)
-            .map(|term| frequency(term, fields, searcher))
-            .all(|count| matches!(count, Ok(0))),
-    };
-    if !is_unknown {
-        return Ok(vec![whole]);
+    match word {
+        Run::Han(text) if is_unknown(&whole, fields, searcher)? => Ok(unknown(text, searcher)),
+        _ => Ok(vec![whole]),
     }
-    let characters: Vec<_> = characters(word.text()).filter(|letter| !is_stop_word(letter)).collect();
-    let weight = UNKNOWN * rarity(0, searcher) / characters.len().max(1) as f32;
-    let way = |letter| Way { credit: IN_ONE_CHARACTER, terms: vec![Sought::Gram(letter)] };
-    Ok(characters.into_iter().map(|letter| Concept { weight, ways: vec![way(letter)] }).collect())
 }
 
-fn concept(word: &Run, fields: &Fields, searcher: &Searcher) -> Result<Concept, TantivyError> {
-    let frequency = |sought: &Sought| frequency(sought, fields, searcher);
-    let rarity = |count| rarity(count, searcher);
-    match word {
-        Run::Latin(word) => {
-            let exact = Sought::Word(stem(word));
-            let mut count = frequency(&exact)?;
-            let mut ways = vec![Way { credit: AS_ASKED, terms: vec![exact] }];
-            if count == 0 {
-                for meant in meant(word, fields, searcher)? {
-                    let meant = Sought::Word(stem(&meant));
-                    count = count.max(frequency(&meant)?);
-                    ways.push(Way { credit: MISSPELT, terms: vec![meant] });
-                }
-            }
-            Ok(Concept { weight: rarity(count), ways })
-        }
-        Run::Han(text) if text.chars().count() == 1 => {
-            let exact = Sought::Gram(text.clone());
-            let weight = CHARACTER_WEIGHT * rarity(frequency(&exact)?);
-            Ok(Concept { weight, ways: vec![Way { credit: AS_ASKED, terms: vec![exact] }] })
-        }
-        Run::Han(text) => {
-            let exact = Sought::Word(text.clone());
-            let pairs: Vec<_> = pairs(text).map(Sought::Gram).collect();
-            let characters = characters(text).map(Sought::Gram).collect();
-            let count = match (frequency(&exact)?, pairs.as_slice()) {
-                (0, [pair]) => frequency(pair)?,
-                (count, _) => count,
-            };
-            let ways = [(AS_ASKED, vec![exact]), (IN_PAIRS, pairs), (IN_CHARACTERS, characters)];
-            let ways = ways.into_iter().map(|(credit, terms)| Way { credit, terms }).collect();
-            Ok(Concept { weight: rarity(count), ways })
+/// Whether no text has a Chinese word, nor two of its characters side by side.
+fn is_unknown(concept: &Concept, fields: &Fields, searcher: &Searcher) -> Result<bool, TantivyError> {
+    for sought in concept.ways.iter().filter(|way| way.credit > IN_CHARACTERS).flat_map(|way| &way.terms) {
+        if frequency(sought, fields, searcher)? > 0 {
+            return Ok(false);
         }
     }
+    Ok(true)
+}
+
+/// The characters of a Chinese word that no text has.
+fn unknown(word: &str, searcher: &Searcher) -> Vec<Concept> {
+    let characters: Vec<_> = characters(word).filter(|letter| !is_stop_word(letter)).collect();
+    let weight = UNKNOWN * rarity(0, searcher) / characters.len().max(1) as f32;
+    let way = |letter| Way { credit: IN_ONE_CHARACTER, terms: vec![Sought::Gram(letter)] };
+    characters.into_iter().map(|letter| Concept { weight, ways: vec![way(letter)] }).collect()
+}
+
+fn latin(word: &str, may_be_misspelt: bool, fields: &Fields, searcher: &Searcher) -> Result<Concept, TantivyError> {
+    let exact = Sought::Word(stem(word));
+    let mut count = frequency(&exact, fields, searcher)?;
+    let mut ways = vec![Way { credit: AS_ASKED, terms: vec![exact] }];
+    if count == 0 && may_be_misspelt {
+        for meant in meant(word, fields, searcher)? {
+            let meant = Sought::Word(stem(&meant));
+            count = count.max(frequency(&meant, fields, searcher)?);
+            ways.push(Way { credit: MISSPELT, terms: vec![meant] });
+        }
+    }
+    Ok(Concept { weight: rarity(count, searcher), ways })
+}
+
+/// A Chinese word of one character.
+fn character(text: &str, fields: &Fields, searcher: &Searcher) -> Result<Concept, TantivyError> {
+    let exact = Sought::Gram(text.to_owned());
+    let weight = CHARACTER_WEIGHT * rarity(frequency(&exact, fields, searcher)?, searcher);
+    Ok(Concept { weight, ways: vec![Way { credit: AS_ASKED, terms: vec![exact] }] })
+}
+
+/// A Chinese word of two characters or more.
+fn han(text: &str, fields: &Fields, searcher: &Searcher) -> Result<Concept, TantivyError> {
+    let exact = Sought::Word(text.to_owned());
+    let pairs: Vec<_> = pairs(text).map(Sought::Gram).collect();
+    let count = match (frequency(&exact, fields, searcher)?, pairs.as_slice()) {
+        (0, [pair]) => frequency(pair, fields, searcher)?,
+        (count, _) => count,
+    };
+    let characters = characters(text).map(Sought::Gram).collect();
+    let ways = [(AS_ASKED, vec![exact]), (IN_PAIRS, pairs), (IN_CHARACTERS, characters)];
+    let ways = ways.into_iter().map(|(credit, terms)| Way { credit, terms }).collect();
+    Ok(Concept { weight: rarity(count, searcher), ways })
 }
 
 /// What a word says that is in `count` passages: its inverse document frequency.
@@ -167,7 +182,7 @@ impl Sought {
 /// The words of the texts that may be meant by `word`, which is in none of them.
 fn meant(word: &str, fields: &Fields, searcher: &Searcher) -> Result<Vec<String>, TantivyError> {
     let length = word.chars().count();
-    if length < ONE_WRONG || word.bytes().any(|byte| byte.is_ascii_digit()) {
+    if !(ONE_WRONG..=LONGEST_WORD).contains(&length) || word.bytes().any(|byte| byte.is_ascii_digit()) {
         return Ok(Vec::new());
     }
     let mut meant = near(word, 1, fields, searcher)?;

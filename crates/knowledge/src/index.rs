@@ -66,6 +66,9 @@ struct About {
 /// The file of [`About`] among those of tantivy.
 const ABOUT: &str = "frontdesk.json";
 
+/// The most of a title or a heading that is kept, in characters.
+const MOST_HEADING_CHARACTERS: usize = 200;
+
 /// What tantivy may use while it indexes, in bytes: the least it takes.
 const INDEXING_BYTES: usize = 15_000_000;
 
@@ -222,19 +225,24 @@ fn check(options: &Options) -> Result<(), Error> {
 fn passages(file: String, document: crate::document::Document, options: &Options) -> impl Iterator<Item = Passage> {
     let url = document.url.or_else(|| options.base_url.as_deref().map(|base| address(base, &file)));
     let language = document.language;
-    let title = document.title;
+    let title = bounded(&document.title).to_owned();
     let most = options.passage_bytes;
     document.sections.into_iter().flat_map(move |section| {
         let passage = |piece: crate::cut::Piece| Passage {
             file: file.clone(),
             title: title.clone(),
-            headings: section.headings.clone(),
+            headings: section.headings.iter().map(|heading| bounded(heading).to_owned()).collect(),
             url: url.clone(),
             language: language.clone().unwrap_or_else(|| language::of_text(&piece.text).to_owned()),
             text: piece.text,
         };
         cut(&section.text, most).into_iter().map(passage).collect::<Vec<_>>()
     })
+}
+
+/// A title or heading is shown, and goes into every passage under it.
+fn bounded(heading: &str) -> &str {
+    heading.char_indices().nth(MOST_HEADING_CHARACTERS).map_or(heading, |(end, _)| &heading[..end])
 }
 
 fn address(base: &str, file: &str) -> String {

@@ -251,3 +251,12 @@ fn an_index_can_be_shared_by_threads() {
         }
     });
 }
+
+#[test]
+fn a_heading_of_any_length_is_kept_short() {
+    let text = format!("# {}\n## {}\ntext about tea\n", "茶".repeat(5000), "x".repeat(100_000));
+    let (knowledge, _) = Knowledge::read(folder(&[("a.md", &text)]).path(), &options()).unwrap();
+    let found = knowledge.search("tea".into()).unwrap();
+    let passage = &found.passages[0].passage;
+    assert_eq!((passage.title.chars().count(), passage.heading().chars().count()), (200, 200));
+}
