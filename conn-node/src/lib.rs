@@ -5,6 +5,7 @@ pub mod address;
 pub mod admission;
 mod arrival;
 pub mod assets;
+pub mod budget;
 mod clock;
 mod closing;
 mod connection;

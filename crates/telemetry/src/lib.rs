@@ -7,11 +7,13 @@
 
 mod ai;
 mod assistant;
+mod budget;
 pub mod log;
 mod metric;
 mod node;
 
 pub use ai::{AiMetrics, AiTurn};
 pub use assistant::{AssistantMetrics, TurnTaken};
+pub use budget::BudgetMetrics;
 pub use metric::{Family, MetricsError};
 pub use node::NodeMetrics;

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 /// The metrics could not be set up or written out. Either is a mistake in the code, not of the operator.
@@ -51,6 +52,12 @@ impl Metrics {
         let counters = IntCounterVec::new(Opts::new(name, about), labels)?;
         self.0.register(Box::new(counters.clone()))?;
         Ok(counters)
+    }
+
+    pub(crate) fn gauges(&self, name: &str, about: &str, labels: &[&str]) -> Result<IntGaugeVec, MetricsError> {
+        let gauges = IntGaugeVec::new(Opts::new(name, about), labels)?;
+        self.0.register(Box::new(gauges.clone()))?;
+        Ok(gauges)
     }
 
     pub(crate) fn histograms(

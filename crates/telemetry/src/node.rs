@@ -4,6 +4,7 @@ use std::fmt;
 use prometheus::{Histogram, IntCounter, IntGauge};
 
 use crate::assistant::AssistantMetrics;
+use crate::budget::BudgetMetrics;
 use crate::metric::{Family, Metrics, MetricsError};
 
 /// What a node counts. Every metric carries the label `node`.
@@ -61,6 +62,8 @@ pub struct NodeMetrics {
     pub bus_reachable: IntGauge,
     /// What turns of the assistant took, `ai_response_duration` among it.
     pub assistant: AssistantMetrics,
+    /// What the budget of the models does.
+    pub budget: BudgetMetrics,
     /// `frontdesk_append_ms`: one append to the store, until it is durable.
     pub append: Histogram,
 }
@@ -107,6 +110,7 @@ impl NodeMetrics {
             store_reachable: m.gauge("frontdesk_store_reachable", "1 while the store answers.")?,
             bus_reachable: m.gauge("frontdesk_bus_reachable", "1 while the bus answers.")?,
             assistant: AssistantMetrics::new(&m, owned(sites), owned(models))?,
+            budget: BudgetMetrics::new(&m, &owned(models))?,
             append: m.histogram("frontdesk_append_ms", "Milliseconds of one append to the store.", &APPEND_MS)?,
             metrics: m,
         })

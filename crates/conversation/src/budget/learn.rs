@@ -52,10 +52,11 @@ impl ModelBudget {
             self.limits.tokens.handle_header(tokens, 1.0, now);
         }
         self.keep_left(quota, now);
-        let is_changed = self.handle_new_limits(before, now);
+        let is_new = self.handle_new_limits(before, now);
         if quota.refused {
-            self.handle_refused(quota.retry_after_ms, sent_at.unwrap_or(now), is_changed, now);
-        } else if is_changed {
+            let is_explained = is_new && before != self.limits_now();
+            self.handle_refused(quota.retry_after_ms, sent_at.unwrap_or(now), is_explained, now);
+        } else if is_new {
             self.propose(self.shared.clone(), now);
         }
     }
@@ -84,9 +85,8 @@ impl ModelBudget {
             return false;
         }
         (self.shared.requests, self.shared.tokens, self.shared.learnt_at) = (told.0, told.1, now);
-        let slower = slower(before, self.limits_now());
-        self.slots.stretch(slower, self.shared.blocked_until, now);
-        (slower - 1.0).abs() > 0.01
+        self.slots.stretch(slower(before, self.limits_now()), self.shared.blocked_until, now);
+        true
     }
 
     fn handle_refused(&mut self, retry_after: Option<Millis>, sent_at: Millis, is_explained: bool, now: Millis) {

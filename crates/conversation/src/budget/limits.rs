@@ -119,10 +119,7 @@ impl Known {
 
     /// A turn is about to take so much.
     pub(crate) fn handle_taken(&mut self, amount: f64) {
-        self.typical += 0.05 * (amount - self.typical);
-        if self.typical < amount * 0.05 {
-            self.typical = amount;
-        }
+        self.typical = if self.typical > 0.0 { self.typical + 0.05 * (amount - self.typical) } else { amount };
     }
 
     /// The headers of a response, in the unit of `unit` of this quota each.
