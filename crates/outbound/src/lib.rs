@@ -2,7 +2,8 @@
 //!
 //! Every program must begin with [`client`]. `reqwest::Client::builder()` alone panics where no crypto provider was
 //! installed for the process, and reads the system's certificates from disk, which takes longer than a function's whole
-//! start. Here TLS is ring, which is quick to build and small, with Mozilla's certificate authorities built in.
+//! start. Here TLS is ring, which is quick to build and small, with Mozilla's certificate authorities built in, and with
+//! those of `SSL_CERT_FILE` and `SSL_CERT_DIR` where these are set.
 
 use std::sync::Arc;
 
@@ -11,22 +12,49 @@ use std::sync::Arc;
 ///
 /// Should TLS be impossible to set up, `build` says so.
 pub fn client() -> reqwest::ClientBuilder {
+    client_that_offers(&[])
+}
+
+/// As [`client`], and over TLS it speaks HTTP/2 with a server that does.
+pub fn client_with_http2() -> reqwest::ClientBuilder {
+    client_that_offers(&[b"h2", b"http/1.1"])
+}
+
+/// `protocols`: what is offered when TLS begins (ALPN). Nothing offered is HTTP/1.1.
+fn client_that_offers(protocols: &[&[u8]]) -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder()
         .tcp_nodelay(true)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("frontdesk/", env!("CARGO_PKG_VERSION")));
-    match tls() {
+    match tls(protocols) {
         Ok(tls) => builder.tls_backend_preconfigured(tls),
         Err(error) => builder.tls_backend_preconfigured(error),
     }
 }
 
-fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+fn tls(protocols: &[&[u8]]) -> Result<rustls::ClientConfig, rustls::Error> {
+    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    add_own_authorities(&mut roots);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(config)
+}
+
+/// The certificate authorities in the file that `SSL_CERT_FILE` names, and in the folders of `SSL_CERT_DIR`. The system's
+/// own are read only so: all of them cost a start several milliseconds.
+fn add_own_authorities(roots: &mut rustls::RootCertStore) {
+    if !["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some()) {
+        return;
+    }
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "a certificate authority of SSL_CERT_FILE or SSL_CERT_DIR cannot be read");
+    }
+    let (added, refused) = roots.add_parsable_certificates(found.certs);
+    tracing::debug!(added, refused, "certificate authorities beside Mozilla's");
 }
 
 #[cfg(test)]

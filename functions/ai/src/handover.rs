@@ -3,6 +3,8 @@
 //! Only plain requests count. A question about people ("can a person carry this?") must reach the model; the widget's
 //! button is there for everybody else.
 
+use crate::language::is_han;
+
 /// What stands for the person who is asked for.
 const PEOPLE: [&str; 22] = [
     "human",
@@ -103,6 +105,23 @@ pub(crate) fn is_asked_for(message: &str) -> bool {
     WHOLE.contains(&message.trim()) || is_asked_in_english(&message) || is_asked_in_chinese(&message)
 }
 
+/// Whether one of the site's `phrases` stands in `message`: as whole words where they are of letters with spaces between.
+pub(crate) fn has_phrase(message: &str, phrases: &[String]) -> bool {
+    let message = normal(message);
+    phrases.iter().map(|phrase| normal(phrase)).filter(|phrase| !phrase.is_empty()).any(|phrase| {
+        message.match_indices(&phrase).any(|(at, found)| {
+            let (before, after) = (message[..at].chars().last(), message[at + found.len()..].chars().next());
+            !goes_on(before, found.chars().next()) && !goes_on(found.chars().last(), after)
+        })
+    })
+}
+
+/// Whether two letters belong to one word. Chinese has no spaces between words.
+fn goes_on(one: Option<char>, other: Option<char>) -> bool {
+    let is_of_a_word = |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() && !is_han(letter));
+    is_of_a_word(one) && is_of_a_word(other)
+}
+
 fn is_asked_in_chinese(message: &str) -> bool {
     message.trim() == "人工"
         || CHINESE.iter().any(|phrase| message.contains(phrase))
@@ -189,5 +208,17 @@ mod tests {
         ] {
             assert!(!is_asked_for(message), "{message}");
         }
+    }
+
+    #[test]
+    fn the_sites_own_phrases_count_as_whole_words_wherever_they_stand() {
+        let phrases = ["lawyer".to_owned(), "Chargeback ".to_owned(), "律师".to_owned()];
+        for message in ["My LAWYER will write to you.", "chargeback", "我会找律师的"] {
+            assert!(has_phrase(message, &phrases), "{message}");
+        }
+        for message in ["lawyers", "I like law", ""] {
+            assert!(!has_phrase(message, &phrases), "{message}");
+        }
+        assert!(!has_phrase("anything", &[" ".to_owned()]));
     }
 }

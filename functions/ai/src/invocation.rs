@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use protocol::function::{AiFailure, AiLine, AiOutcome, AiRequest, FailureReason, encode_line};
 use serde_json::Value;
+use telemetry::AiMetrics;
 use tokio::time::Instant;
 
 use crate::model::Model;
@@ -22,6 +23,8 @@ pub(crate) struct Ai {
     pub(crate) model: Arc<dyn Model>,
     /// How.
     pub(crate) settings: Arc<Settings>,
+    /// What is counted.
+    pub(crate) metrics: Arc<AiMetrics>,
 }
 
 /// The type of a [`Body`].
@@ -47,7 +50,13 @@ impl Ai {
         let until = Duration::from_millis(deadline_ms.min(request.deadline_ms.try_into().unwrap_or(0)));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let deadline = Instant::now() + until.saturating_sub(now).min(LONGEST_TURN).saturating_sub(OUTCOME_MARGIN);
-        let lines = turn::lines(request, Arc::clone(&self.model), Arc::clone(&self.settings), deadline);
+        let lines = turn::lines(
+            request,
+            Arc::clone(&self.model),
+            Arc::clone(&self.settings),
+            Arc::clone(&self.metrics),
+            deadline,
+        );
         Box::pin(lines.map(|line| encoded(&line)))
     }
 }

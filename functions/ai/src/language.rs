@@ -21,6 +21,11 @@ pub(crate) fn is_han(letter: char) -> bool {
     matches!(letter, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3134f}')
 }
 
+/// Whether a text is written in Chinese.
+pub(crate) fn is_chinese(text: &str) -> bool {
+    script(text) == Script::Han
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Script {
     Han,

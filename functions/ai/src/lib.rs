@@ -7,33 +7,48 @@
 //!
 //! [`run`] serves Lambda's runtime API, [`run_proxy`] the same turns as an HTTP server; [`turn::lines`] is one turn alone.
 
+mod cite;
 pub mod clocks;
+mod demo;
 mod draft;
+mod fallback;
 mod handover;
+mod intents;
 mod invocation;
 mod lambda;
 mod language;
+mod mask;
 pub mod model;
+pub mod models;
 pub mod openai;
+mod plan;
 pub mod prompt;
 mod proxy;
 mod record;
+mod safety;
 pub mod scripted;
 pub mod settings;
+pub mod site;
+mod small_talk;
+mod speech;
 mod sse;
+mod summary;
 mod text;
+mod texts;
+pub mod tokens;
 pub mod turn;
+mod warm;
 
 use std::sync::Arc;
 
-use config::Config;
+use config::{Config, DEFAULT_MODEL};
+use telemetry::AiMetrics;
 
 use crate::invocation::Ai;
-use crate::model::Model;
-use crate::openai::OpenAiModel;
+use crate::models::Models;
 use crate::proxy::{Bound, ProxySettings};
-use crate::scripted::ScriptedModel;
-use crate::settings::{ModelSettings, Settings};
+use crate::settings::Settings;
+use crate::texts::Preparing;
 
 /// Serves invocations with the configuration of this process, until the runtime API is gone.
 ///
@@ -43,7 +58,12 @@ use crate::settings::{ModelSettings, Settings};
 /// See [`Error`].
 pub async fn run() -> Result<(), Error> {
     let config = begin()?;
-    lambda::serve(ai(&config)?).await
+    let (ai, preparing) = ai(&config)?;
+    warm::start(&ai.model).await;
+    tokio::select! {
+        served = lambda::serve(ai) => served,
+        error = preparing.failed() => Err(error),
+    }
 }
 
 /// Serves the same turns over HTTP, see [`proxy`], until `stop`; then those that run are finished.
@@ -57,10 +77,17 @@ pub async fn run_proxy(stop: impl Future<Output = ()> + Send + 'static) -> Resul
     let settings = ProxySettings::new(&config);
     let listen = settings.listen;
     let cannot_listen = |reason: std::io::Error| Error::Listen { address: listen, reason };
-    let bound = Bound::new(ai(&config)?, settings, Arc::new(String::new)).await.map_err(cannot_listen)?;
+    let (ai, preparing) = ai(&config)?;
+    let (model, metrics) = (Arc::clone(&ai.model), Arc::clone(&ai.metrics));
+    let page = Arc::new(move || metrics.render().unwrap_or_default());
+    let bound = Bound::new(ai, settings, page).await.map_err(cannot_listen)?;
     let address = bound.address().map_err(cannot_listen)?;
     tracing::info!(%address, "serving");
-    bound.serve(stop).await.map_err(cannot_listen)
+    tokio::select! {
+        served = bound.serve(stop) => served.map_err(cannot_listen),
+        never = warm::keep(model) => match never {},
+        error = preparing.failed() => Err(error),
+    }
 }
 
 /// The configuration of this process, and its log lines.
@@ -70,15 +97,13 @@ fn begin() -> Result<Config, Error> {
     Ok(config)
 }
 
-fn ai(config: &Config) -> Result<Ai, Error> {
-    Ok(Ai { model: model(config)?, settings: Arc::new(Settings::new(config)) })
-}
-
-fn model(config: &Config) -> Result<Arc<dyn Model>, Error> {
-    Ok(match ModelSettings::new(config) {
-        ModelSettings::OpenAi(settings) => Arc::new(OpenAiModel::new(&settings)?),
-        ModelSettings::Scripted(settings) => Arc::new(ScriptedModel::new(&settings)?),
-    })
+fn ai(config: &Config) -> Result<(Ai, Preparing), Error> {
+    let models = std::iter::once(DEFAULT_MODEL).chain(config.models.keys().map(String::as_str));
+    let metrics = AiMetrics::new(config.sites.keys().map(String::as_str), models);
+    let metrics = Arc::new(metrics.map_err(|error| Error::Metrics(error.to_string()))?);
+    let (settings, preparing) = Settings::load(config)?;
+    let model = Arc::new(Models::configured(config)?);
+    Ok((Ai { model, settings: Arc::new(settings), metrics }, preparing))
 }
 
 /// Why the function cannot start, or had to end.
@@ -95,15 +120,29 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A site's intents cannot be used.
+    #[error("sites.{site}.intents: {reason}")]
+    Intents {
+        /// The site's key.
+        site: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Nothing can be done in the background.
+    #[error("no thread can be started: {0}")]
+    Thread(String),
     /// The key has characters that no header may have.
-    #[error("ai.api_key (or OPENAI_API_KEY): has characters that cannot be sent in a header; copy it again")]
-    ApiKey,
+    #[error("{0}.api_key: has characters that cannot be sent in a header; copy it again")]
+    ApiKey(String),
     /// The HTTP client cannot be set up.
     #[error("the HTTP client cannot be set up: {0}")]
     Client(String),
     /// The log lines cannot be set up.
     #[error("the log cannot be set up: {0}")]
     Log(String),
+    /// What is counted cannot be set up.
+    #[error("the metrics cannot be set up: {0}")]
+    Metrics(String),
     /// This process was not started by a Lambda runtime.
     #[error("{0} is not set: this program is started by Lambda, or by local-dev")]
     NoRuntime(&'static str),
@@ -129,10 +168,18 @@ impl Error {
     /// The exit code of a program that ends with this error.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Knowledge { .. } | Self::ApiKey | Self::UnknownArgument(_) => {
-                config::EXIT_CODE_BAD_CONFIG
-            }
-            Self::Client(_) | Self::Log(_) | Self::Listen { .. } | Self::NoRuntime(_) | Self::Runtime(_) => 1,
+            Self::Config(_)
+            | Self::Knowledge { .. }
+            | Self::Intents { .. }
+            | Self::ApiKey(_)
+            | Self::UnknownArgument(_) => config::EXIT_CODE_BAD_CONFIG,
+            Self::Thread(_)
+            | Self::Client(_)
+            | Self::Log(_)
+            | Self::Metrics(_)
+            | Self::Listen { .. }
+            | Self::NoRuntime(_)
+            | Self::Runtime(_) => 1,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::Stream;
-use protocol::function::FailureReason;
+use protocol::function::{AiQuota, FailureReason};
+use tokio::time::Instant;
 
 use crate::prompt::Prompt;
 
@@ -13,13 +14,19 @@ pub trait Model: Send + Sync {
     /// Answers `prompt`, piece by piece. No server is asked before the stream is polled; dropping it ends the work, also
     /// at the model's server.
     ///
-    /// The stream ends after [`Piece::End`], [`Piece::Handover`] or an error. Failed attempts are repeated inside, but only
-    /// while the server has sent nothing of an answer, and none begins after `prompt.try_until`. The clocks for the first
-    /// token, the gap between tokens and the whole turn belong to the caller.
+    /// The stream ends after [`Piece::End`], [`Piece::Handover`] or an error. One model makes one attempt;
+    /// [`Models`](crate::models::Models) repeats them, but only while no content has come, and begins none after
+    /// `prompt.try_until`. The clocks for the first token, the gap between tokens and the whole turn belong to the caller.
     fn answer(&self, prompt: Prompt) -> Pieces;
 
-    /// What to call it in logs.
+    /// Its name in the configuration: what logs, metrics and budgets call it.
     fn name(&self) -> &str;
+
+    /// Opens connections to its server, or uses those there are so that they are kept. Asks for no answer, and fails in
+    /// silence: the next turn will find out.
+    fn warm_up(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// What a model says, as it comes.
@@ -28,12 +35,23 @@ pub type Pieces = Pin<Box<dyn Stream<Item = Result<Piece, ModelError>> + Send>>;
 /// A part of what a model says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
+    /// A request to this model, by its name in the configuration, is about to be sent.
+    Asking(String),
+    /// What the model's server said of its quota with this attempt.
+    Quota(AiQuota),
+    /// An attempt failed, and another one follows, of the same model or the next.
+    Failed(ModelError),
+    /// The bytes that hold the first content came at this moment. Right before that content.
+    Heard(Instant),
     /// The next part of the text; never empty.
     Text(String),
     /// A button that asks for a person should be shown beside the answer.
     OfferPerson,
     /// A person should take over. Nothing follows.
-    Handover,
+    Handover {
+        /// What the model wrote for the agent; may be empty. The visitor must never see it.
+        summary: String,
+    },
     /// What the server says the turn cost.
     Usage(Usage),
     /// The answer is over. Nothing follows.
@@ -122,6 +140,25 @@ impl ModelError {
         match self {
             Self::Unavailable { retry_after, .. } | Self::RateLimited { retry_after, .. } => *retry_after,
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A question of which a test changes what matters to it.
+    pub(crate) fn prompt() -> Prompt {
+        Prompt {
+            site: "shop".into(),
+            rules: "rules".into(),
+            messages: Vec::new(),
+            language: "en".into(),
+            models: Vec::new(),
+            may_hand_over: true,
+            passages: None,
+            try_until: Instant::now(),
         }
     }
 }

@@ -1,27 +1,24 @@
 //! What the function takes from the configuration.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Ai, Config, Language, ModelKind};
+use config::{Ai, Config, DEFAULT_MODEL, ModelKind};
+use knowledge::{Dictionary, Knowledge};
 use protocol::function::MAX_ANSWER_BYTES;
 
+use crate::Error;
 use crate::clocks::Limits;
-use crate::language;
+use crate::demo;
+use crate::site::Site;
+use crate::texts::{Jobs, Preparing, Slot};
 
 /// How much sooner than its caller stops listening a turn ends, so that the outcome still arrives.
 pub(crate) const OUTCOME_MARGIN: Duration = Duration::from_millis(250);
 
-/// For sites that are not in the configuration.
-const FALLBACKS: [(&str, &str); 2] = [
-    ("en", "Sorry, I cannot answer right now. Would you like to talk to a person?"),
-    ("zh", "抱歉，我现在无法回答。需要为您转接人工客服吗？"),
-];
-
 /// All that a turn needs to know, beside the model.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Settings {
     /// How long a turn waits for its model.
     pub clocks: Limits,
@@ -30,32 +27,16 @@ pub struct Settings {
     /// The longest answer, in bytes of text.
     pub max_answer_bytes: usize,
     /// The sites, by key.
-    pub sites: BTreeMap<String, Site>,
-}
-
-/// What concerns one site.
-#[derive(Clone, Debug, Default)]
-pub struct Site {
-    /// The name that visitors see.
-    pub name: String,
-    /// What the assistant is told about its work.
-    pub instructions: String,
-    /// What to say where the model says nothing, by language. Never empty.
-    pub fallback: BTreeMap<String, String>,
-}
-
-/// Which model to ask.
-#[derive(Clone, Debug)]
-pub enum ModelSettings {
-    /// An OpenAI-compatible server.
-    OpenAi(OpenAiSettings),
-    /// The scripted model.
-    Scripted(ScriptedSettings),
+    pub sites: BTreeMap<String, Arc<Site>>,
+    /// The texts of sites that are not in the configuration.
+    pub(crate) knowledge_elsewhere: Option<Slot<Knowledge>>,
 }
 
 /// An OpenAI-compatible server.
 #[derive(Clone)]
 pub struct OpenAiSettings {
+    /// The model's name in the configuration.
+    pub model: String,
     /// Base of its API, with or without `/chat/completions`.
     pub base_url: String,
     /// The model's name there.
@@ -66,6 +47,8 @@ pub struct OpenAiSettings {
     pub connect: Duration,
     /// The longest answer asked for, in the model's tokens.
     pub max_tokens: u32,
+    /// Over how many HTTP clients requests are spread.
+    pub connections: usize,
 }
 
 /// The scripted model.
@@ -77,8 +60,6 @@ pub struct ScriptedSettings {
     pub token: Duration,
     /// Whether a visitor's message can tell it to fail. For tests only.
     pub test_directives: bool,
-    /// The sites' folders of texts.
-    pub knowledge: BTreeMap<String, PathBuf>,
 }
 
 impl Settings {
@@ -93,69 +74,65 @@ impl Settings {
             },
             max_prompt_bytes: config.turn.recent_bytes,
             max_answer_bytes: config.turn.max_answer_bytes.min(MAX_ANSWER_BYTES),
-            sites: config.sites.iter().map(|(key, site)| (key.clone(), Site::new(site))).collect(),
+            sites: config.sites.iter().map(|(key, site)| (key.clone(), Arc::new(Site::new(site)))).collect(),
+            knowledge_elsewhere: None,
         }
+    }
+
+    /// As [`Settings::new`], and begins to prepare the sites' texts.
+    ///
+    /// # Errors
+    /// What a site names is not there, or nothing can be done in the background.
+    pub(crate) fn load(config: &Config) -> Result<(Self, Preparing), Error> {
+        let (mut jobs, dictionary) = (Jobs::default(), Dictionary::default());
+        // The scripted model has no knowledge of its own: where a site has none, it speaks of the demo shop.
+        let demo = |jobs: &mut Jobs| {
+            let dictionary = dictionary.clone();
+            jobs.add(move || demo::knowledge(&dictionary))
+        };
+        let demo = (config.ai.model == ModelKind::Scripted).then(|| demo(&mut jobs));
+        let mut sites = BTreeMap::new();
+        for (key, site) in &config.sites {
+            let mut loaded = Site::new(site);
+            loaded.load(key, site, &dictionary, &mut jobs)?;
+            loaded.knowledge = loaded.knowledge.or_else(|| demo.clone());
+            sites.insert(key.clone(), Arc::new(loaded));
+        }
+        Ok((Self { sites, knowledge_elsewhere: demo, ..Self::new(config) }, jobs.start()?))
     }
 
     /// The site with this key. The node decides which sites there are; one that is not known here has a plain assistant.
-    pub(crate) fn site(&self, key: &str) -> Cow<'_, Site> {
-        match self.sites.get(key) {
-            Some(site) => Cow::Borrowed(site),
-            None => Cow::Owned(Site::unknown(key)),
-        }
+    pub(crate) fn site(&self, key: &str) -> Arc<Site> {
+        let elsewhere = || Arc::new(Site::unknown(key, self.knowledge_elsewhere.clone()));
+        self.sites.get(key).map_or_else(elsewhere, Arc::clone)
     }
 }
 
-impl Site {
-    fn new(site: &config::Site) -> Self {
-        let built_in = FALLBACKS.iter().filter_map(|(language, _)| Language::parse(language).ok());
-        let languages = site.languages.iter().cloned().chain(built_in);
-        Self {
-            name: site.name.clone(),
-            instructions: site.instructions.clone(),
-            fallback: languages
-                .map(|language| (language.as_str().to_owned(), site.fallback_text(&language).to_owned()))
-                .collect(),
-        }
+impl OpenAiSettings {
+    /// The server of the model called `name`, whose clocks are those of `ai`. Nothing if no server is named.
+    pub fn new(name: &str, model: &config::Model, ai: &Ai) -> Option<Self> {
+        Some(Self {
+            model: name.to_owned(),
+            base_url: model.model_url.as_ref()?.as_str().to_owned(),
+            name: model.model_name.clone()?,
+            api_key: model.api_key.as_ref().map(|key| key.reveal().to_owned()),
+            connect: Duration::from_millis(ai.connect_ms),
+            max_tokens: model.max_tokens,
+            connections: model.connections,
+        })
     }
 
-    fn unknown(key: &str) -> Self {
-        let fallback = FALLBACKS.iter().map(|(language, text)| ((*language).to_owned(), (*text).to_owned()));
-        Self { name: key.to_owned(), instructions: String::new(), fallback: fallback.collect() }
-    }
-
-    /// What to say to a visitor who wrote `message` and whose client shows `tag`.
-    pub(crate) fn fallback_text(&self, message: &str, tag: &str) -> &str {
-        let language = language::choose(self.fallback.keys().map(String::as_str), message, tag);
-        language.and_then(|language| self.fallback.get(language)).map_or(FALLBACKS[0].1, String::as_str)
+    /// Where the model is in the configuration.
+    pub(crate) fn path(&self) -> String {
+        if self.model == DEFAULT_MODEL { "ai".to_owned() } else { format!("models.{}", self.model) }
     }
 }
 
-impl ModelSettings {
-    /// Takes what is needed from `config`.
-    pub fn new(config: &Config) -> Self {
-        let ai = &config.ai;
-        match (ai.model, &ai.model_url, &ai.model_name) {
-            (ModelKind::OpenAi, Some(base_url), Some(name)) => Self::OpenAi(OpenAiSettings {
-                base_url: base_url.as_str().to_owned(),
-                name: name.clone(),
-                api_key: ai.api_key.as_ref().map(|key| key.reveal().to_owned()),
-                connect: Duration::from_millis(ai.connect_ms),
-                max_tokens: ai.max_tokens,
-            }),
-            // The configuration refuses an `openai` without its address or name.
-            _ => Self::Scripted(scripted(ai, config)),
-        }
-    }
-}
-
-fn scripted(ai: &Ai, config: &Config) -> ScriptedSettings {
-    let folder = |(key, site): (&String, &config::Site)| Some((key.clone(), site.knowledge.clone()?));
+pub(crate) fn scripted(ai: &Ai) -> ScriptedSettings {
     ScriptedSettings {
         first_token: Duration::from_millis(ai.scripted_first_token_ms),
         token: Duration::from_secs(1) / ai.scripted_tokens_per_second.max(1),
         test_directives: ai.test_directives,
-        knowledge: config.sites.iter().filter_map(folder).collect(),
     }
 }
 
@@ -163,6 +140,7 @@ fn scripted(ai: &Ai, config: &Config) -> ScriptedSettings {
 impl std::fmt::Debug for OpenAiSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OpenAiSettings")
+            .field("model", &self.model)
             .field("base_url", &self.base_url)
             .field("name", &self.name)
             .field("connect", &self.connect)
@@ -175,34 +153,15 @@ impl std::fmt::Debug for OpenAiSettings {
 mod tests {
     use super::*;
 
-    fn settings(toml: &str) -> Settings {
-        Settings::new(&Config::parse(toml, []).unwrap())
-    }
-
     #[test]
-    fn a_site_has_its_own_fallback_and_the_built_in_one_in_other_languages() {
-        let settings = settings(
-            "[sites.shop]\nname = \"Shop\"\norigins = [\"*\"]\nlanguages = [\"fr\", \"en\"]\nfallback.fr = \"Désolé.\"\n",
-        );
-        let site = settings.site("shop");
-        assert_eq!(site.fallback_text("Bonjour", "fr-FR"), "Désolé.");
-        assert_eq!(site.fallback_text("Hello", "en"), FALLBACKS[0].1);
-        assert_eq!(site.fallback_text("你好", "fr"), FALLBACKS[1].1);
-    }
-
-    #[test]
-    fn a_site_that_is_not_configured_has_a_plain_assistant() {
-        let site = settings("").site("elsewhere").into_owned();
-        assert_eq!((site.name.as_str(), site.fallback_text("Hi", "")), ("elsewhere", FALLBACKS[0].1));
-    }
-
-    #[test]
-    fn the_model_is_scripted_unless_a_server_is_named() {
-        let model = |toml: &str| ModelSettings::new(&Config::parse(toml, []).unwrap());
-        assert!(matches!(model(""), ModelSettings::Scripted(_)));
-        let toml = "[ai]\nmodel = \"openai\"\nmodel_url = \"http://127.0.0.1:1/v1\"\nmodel_name = \"tiny\"\napi_key = \"sk-secret\"\n";
-        let ModelSettings::OpenAi(openai) = model(toml) else { panic!("not openai") };
-        assert_eq!((openai.name.as_str(), openai.api_key.as_deref()), ("tiny", Some("sk-secret")));
+    fn a_server_has_its_own_name_and_key_and_shows_the_key_to_nobody() {
+        let toml =
+            "[models.own]\nmodel_url = \"http://127.0.0.1:1/v1\"\nmodel_name = \"tiny\"\napi_key = \"sk-secret\"\n";
+        let config = Config::parse(toml, []).unwrap();
+        let openai = OpenAiSettings::new("own", &config.model("own").unwrap(), &config.ai).unwrap();
+        assert_eq!((openai.model.as_str(), openai.name.as_str()), ("own", "tiny"));
+        assert_eq!(openai.api_key.as_deref(), Some("sk-secret"));
         assert!(!format!("{openai:?}").contains("sk-secret"));
+        assert!(OpenAiSettings::new("default", &config.model("default").unwrap(), &config.ai).is_none());
     }
 }

@@ -4,101 +4,126 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::{FutureExt, Stream, StreamExt};
-use protocol::function::{
-    AiAnswer, AiFailure, AiHandover, AiLine, AiOutcome, AiRequest, FailureReason, HandoverReason,
-};
+use protocol::function::{AiAnswer, AiLine, AiOutcome, AiRequest, HandoverReason};
+use telemetry::AiMetrics;
 use tokio::time::{Instant, timeout_at};
 
+use crate::cite;
 use crate::clocks::Clocks;
 use crate::draft::Draft;
-use crate::handover;
 use crate::model::{End, Model, ModelError, Piece, Pieces};
-use crate::prompt::{self, Prompt};
+use crate::plan::Plan;
 use crate::record::Record;
-use crate::settings::{Settings, Site};
+use crate::settings::Settings;
+use crate::speech::Speech;
 
 /// How a model's part in a turn ended.
 #[derive(Debug)]
 enum Ending {
     Ended(End),
-    Handover,
+    /// With what the model wrote for the agent.
+    Handover(String),
     Failed(ModelError),
 }
 
-/// The lines of the turn that `request` asks for: deltas as they come, then exactly one outcome, by `deadline` at the
-/// latest. Dropping the stream drops the model's.
+/// The lines of the turn that `request` asks for: deltas and quotas as they come, then a report and exactly one outcome, by
+/// `deadline` at the latest. Dropping the stream drops the model's.
 pub fn lines(
     request: AiRequest,
     model: Arc<dyn Model>,
     settings: Arc<Settings>,
+    metrics: Arc<AiMetrics>,
     deadline: Instant,
 ) -> impl Stream<Item = AiLine> + Send {
     async_stream::stream! {
         let started = Instant::now();
-        let mut record = Record::new(&request, model.name(), started);
+        let mut record = Record::new(&request, metrics, started);
         let mut clocks = Clocks::start(settings.clocks, started, deadline);
-        let site = settings.site(&request.site);
-        let prompt = match prompt(&request, &site, settings.max_prompt_bytes, &clocks) {
-            Ok(prompt) => prompt,
+        let plan = match Plan::new(&request, &settings, &clocks).await {
+            Ok(plan) => plan,
             Err(outcome) => {
                 record.handle_outcome(&outcome);
+                yield AiLine::Report(record.report(Instant::now()));
                 yield AiLine::Outcome(outcome);
                 return;
             }
         };
-        let mut draft = Draft::new(settings.max_answer_bytes);
-        let mut offer_person = false;
-        let question = prompt.question().to_owned();
+        let mut answer = Answer::new(&plan, settings.max_answer_bytes);
+        let prompt = plan.prompt();
+        record.handle_prompt(&prompt);
         let mut pieces = model.answer(prompt);
         let ending = loop {
-            match next(&mut pieces, &clocks).await {
+            let piece = next(&mut pieces, &clocks).await;
+            if let Ok(piece) = &piece {
+                record.handle_piece(piece, Instant::now());
+            }
+            match piece {
                 Ok(Piece::Text(said)) => {
-                    for delta in draft.handle_text(&said) {
-                        let now = Instant::now();
-                        clocks.handle_content(now);
-                        record.handle_delta(delta.len(), now);
+                    if answer.has_begun() || !said.trim().is_empty() {
+                        clocks.handle_content(Instant::now());
+                    }
+                    for delta in answer.handle_text(&said) {
+                        record.handle_delta(&delta, Instant::now());
                         yield AiLine::Delta(delta);
                     }
-                    if draft.is_full() {
+                    if answer.draft.is_full() {
                         break Ending::Ended(End::Cut);
                     }
                 }
-                Ok(Piece::OfferPerson) => offer_person = true,
-                Ok(Piece::Usage(usage)) => record.handle_usage(usage),
-                Ok(Piece::Handover) => break Ending::Handover,
+                Ok(Piece::OfferPerson) => answer.offer_person = true,
+                Ok(Piece::Handover { summary }) => break Ending::Handover(summary),
+                Ok(Piece::Quota(quota)) => yield AiLine::Quota(quota),
+                Ok(Piece::Asking(_) | Piece::Failed(_) | Piece::Heard(_) | Piece::Usage(_)) => {}
                 Ok(Piece::End(end)) => break Ending::Ended(end),
                 Err(error) => break Ending::Failed(error),
             }
         };
         drop(pieces);
         if let Ending::Failed(error) = &ending {
-            record.handle_error(error.clone());
+            record.handle_error(error.clone(), Instant::now());
         }
-        let fallback = || site.fallback_text(&question, &request.language).to_owned();
-        let outcome = outcome(ending, draft, offer_person, fallback);
+        for delta in answer.finish() {
+            record.handle_delta(&delta, Instant::now());
+            yield AiLine::Delta(delta);
+        }
+        let outcome = outcome(ending, answer, &plan);
         record.handle_outcome(&outcome);
+        yield AiLine::Report(record.report(Instant::now()));
         yield AiLine::Outcome(outcome);
     }
 }
 
-/// What to ask the model, or the outcome of a turn that needs no model.
-fn prompt(request: &AiRequest, site: &Site, max_bytes: usize, clocks: &Clocks) -> Result<Prompt, AiOutcome> {
-    let failure = |reason| AiOutcome::Failure(AiFailure { reason });
-    if clocks.try_until() <= Instant::now() {
-        return Err(failure(FailureReason::Deadline));
+/// The answer as it grows: what the model says, and what of it is shown.
+struct Answer {
+    speech: Speech,
+    draft: Draft,
+    offer_person: bool,
+    has_begun: bool,
+}
+
+impl Answer {
+    fn new(plan: &Plan, max_bytes: usize) -> Self {
+        let draft = Draft::new(max_bytes);
+        Self { speech: plan.speech(), draft, offer_person: plan.is_unanswerable(), has_begun: false }
     }
-    let messages = prompt::recent(&request.messages, max_bytes).ok_or(failure(FailureReason::InvalidRequest))?;
-    let prompt = Prompt {
-        site: request.site.clone(),
-        rules: prompt::rules(site),
-        messages,
-        language: request.language.clone(),
-        try_until: clocks.try_until(),
-    };
-    if handover::is_asked_for(prompt.question()) {
-        return Err(handover(HandoverReason::VisitorAsked));
+
+    /// The model has said something, shown or not.
+    fn has_begun(&self) -> bool {
+        self.has_begun
     }
-    Ok(prompt)
+
+    /// Gives the deltas to send.
+    fn handle_text(&mut self, said: &str) -> Vec<String> {
+        self.has_begun |= !said.trim().is_empty();
+        let shown = self.speech.handle_text(said);
+        self.draft.handle_text(&shown)
+    }
+
+    /// Gives the deltas that were held back.
+    fn finish(&mut self) -> Vec<String> {
+        let shown = self.speech.finish();
+        self.draft.handle_text(&shown)
+    }
 }
 
 /// The model's next piece, or why there is none: an error of its own, its silence, its end without a word, its panic.
@@ -113,25 +138,18 @@ async fn next(pieces: &mut Pieces, clocks: &Clocks) -> Result<Piece, ModelError>
     }
 }
 
-fn outcome(ending: Ending, draft: Draft, offer_person: bool, fallback: impl FnOnce() -> String) -> AiOutcome {
+fn outcome(ending: Ending, answer: Answer, plan: &Plan) -> AiOutcome {
     let interrupted = match ending {
-        Ending::Handover => return handover(HandoverReason::Assistant),
+        Ending::Handover(note) => return plan.handover(HandoverReason::Assistant, &note),
         Ending::Ended(End::Complete) => false,
         Ending::Ended(End::Cut) | Ending::Failed(_) => true,
     };
-    if draft.is_empty() {
-        return AiOutcome::Answer(AiAnswer {
-            text: fallback(),
-            fallback: true,
-            offer_person: true,
-            ..AiAnswer::default()
-        });
+    if answer.draft.is_empty() {
+        return plan.fallback();
     }
-    AiOutcome::Answer(AiAnswer { text: draft.into_text(), interrupted, offer_person, ..AiAnswer::default() })
-}
-
-fn handover(reason: HandoverReason) -> AiOutcome {
-    AiOutcome::Handover(AiHandover { reason, summary: String::new() })
+    let text = answer.draft.into_text();
+    let sources = cite::sources(&text, answer.speech.named(), plan.shown());
+    AiOutcome::Answer(AiAnswer { text, interrupted, offer_person: answer.offer_person, sources, ..AiAnswer::default() })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::model::{End, ModelError, Usage};
 use crate::openai::chunk::{self, Chunk};
+use crate::openai::tool::Calls;
 use crate::sse::{Event, Events, TooLong};
 
 /// The longest event, and the longest document of a server that does not stream, in bytes.
@@ -15,7 +16,10 @@ pub(crate) struct Body {
     is_done: bool,
     has_text: bool,
     end: Option<End>,
+    finish_reason: Option<String>,
     usage: Option<Usage>,
+    model: Option<String>,
+    calls: Calls,
 }
 
 #[derive(Debug)]
@@ -28,7 +32,16 @@ enum Kind {
 
 impl Body {
     pub(crate) fn new() -> Self {
-        Self { kind: Kind::Unknown, is_done: false, has_text: false, end: None, usage: None }
+        Self {
+            kind: Kind::Unknown,
+            is_done: false,
+            has_text: false,
+            end: None,
+            finish_reason: None,
+            usage: None,
+            model: None,
+            calls: Calls::default(),
+        }
     }
 
     /// Takes the next bytes. Call [`Body::poll_text`] until it gives nothing before the next ones.
@@ -97,8 +110,23 @@ impl Body {
         self.end.or((self.is_done && self.has_text).then_some(End::Complete))
     }
 
+    /// How the server calls that end.
+    pub(crate) fn finish_reason(&self) -> Option<&str> {
+        self.finish_reason.as_deref()
+    }
+
     pub(crate) fn usage(&self) -> Option<Usage> {
         self.usage
+    }
+
+    /// How the server calls the model.
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
+    /// What the model calls.
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     fn handle_event(&mut self, event: &Event) -> Result<Option<String>, ModelError> {
@@ -119,7 +147,10 @@ impl Body {
 
     fn handle_chunk(&mut self, chunk: Chunk) -> Option<String> {
         self.end = self.end.or(chunk.end);
+        self.finish_reason = self.finish_reason.take().or(chunk.finish_reason);
         self.usage = chunk.usage.or(self.usage);
+        self.model = self.model.take().or(chunk.model);
+        self.calls.handle_delta(&chunk.said);
         self.has_text |= !chunk.text.is_empty();
         (!chunk.text.is_empty()).then_some(chunk.text)
     }

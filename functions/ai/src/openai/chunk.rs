@@ -14,15 +14,24 @@ use crate::model::{End, ModelError, Usage};
 pub(crate) struct Chunk {
     /// The next part of the text; may be empty.
     pub(crate) text: String,
+    /// What the choice says beside its text: `tool_calls`, for instance.
+    pub(crate) said: Value,
     /// The answer is over.
     pub(crate) end: Option<End>,
+    /// How the server calls that end. A short word.
+    pub(crate) finish_reason: Option<String>,
     /// The cost of the whole turn.
     pub(crate) usage: Option<Usage>,
+    /// The name of the model that answers, which may be more exact than the one that was asked for.
+    pub(crate) model: Option<String>,
 }
+
+/// The longest name of a model, and the longest reason, that is kept, in bytes.
+const MAX_WORD_BYTES: usize = 128;
 
 /// Reads a document; `is_error` says that the server called it one.
 pub(crate) fn read(data: &str, is_error: bool) -> Result<Chunk, ModelError> {
-    let document: Value = match serde_json::from_str(data) {
+    let mut document: Value = match serde_json::from_str(data) {
         Ok(document) => document,
         Err(_) if is_error => return Err(refusal::of_stream(&Value::Null)),
         Err(error) => return Err(ModelError::Invalid(format!("an event is no JSON (column {})", error.column()))),
@@ -31,21 +40,28 @@ pub(crate) fn read(data: &str, is_error: bool) -> Result<Chunk, ModelError> {
     if error.is_some() || is_error {
         return Err(refusal::of_stream(error.unwrap_or(&document)));
     }
-    let choice = document.get("choices").and_then(|choices| choices.get(0));
-    Ok(Chunk {
-        text: choice.map(text).unwrap_or_default(),
-        end: choice.and_then(end),
-        usage: document.get("usage").and_then(usage),
-    })
+    let usage = document.get("usage").and_then(usage);
+    let model = word(&document, "model");
+    let mut choice =
+        document.get_mut("choices").and_then(|choices| choices.get_mut(0)).map_or(Value::Null, Value::take);
+    let (end, finish_reason) = (end(&choice), word(&choice, "finish_reason"));
+    let key = if choice["delta"].is_object() { "delta" } else { "message" };
+    let mut said = choice.get_mut(key).map_or(Value::Null, Value::take);
+    let content = said.get_mut("content").map(Value::take).or_else(|| choice.get_mut("text").map(Value::take));
+    Ok(Chunk { text: content.map(text).unwrap_or_default(), said, end, finish_reason, usage, model })
 }
 
-fn text(choice: &Value) -> String {
-    let content = ["delta", "message"].iter().find_map(|key| choice.get(key)?.get("content"));
-    match content.or_else(|| choice.get("text")) {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(parts)) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
+fn text(content: Value) -> String {
+    match content {
+        Value::String(text) => text,
+        Value::Array(parts) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
         _ => String::new(),
     }
+}
+
+fn word(of: &Value, key: &str) -> Option<String> {
+    let word = of.get(key)?.as_str()?;
+    (!word.is_empty() && word.len() <= MAX_WORD_BYTES).then(|| word.to_owned())
 }
 
 fn end(choice: &Value) -> Option<End> {
@@ -96,7 +112,8 @@ mod tests {
             r#"{"choices":[],"usage":null}"#,
             r#"[]"#,
         ] {
-            assert_eq!(read(data, false).unwrap(), Chunk::default(), "{data}");
+            let chunk = read(data, false).unwrap();
+            assert_eq!((chunk.text.as_str(), chunk.end, chunk.usage), ("", None, None), "{data}");
         }
     }
 
@@ -105,6 +122,15 @@ mod tests {
         check(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#, ("", Some(End::Complete)));
         check(r#"{"choices":[{"delta":{"content":"."},"finish_reason":"length"}]}"#, (".", Some(End::Cut)));
         check(r#"{"choices":[{"delta":{},"finish_reason":"content_filter"}]}"#, ("", Some(End::Cut)));
+    }
+
+    #[test]
+    fn calls_and_the_names_of_ends_and_models_are_kept() {
+        let data = r#"{"model":"tiny-2","choices":[{"message":{"content":"Hi","tool_calls":[1]},"finish_reason":"tool_calls"}]}"#;
+        let chunk = read(data, false).unwrap();
+        assert_eq!((chunk.text.as_str(), &chunk.said["tool_calls"]), ("Hi", &serde_json::json!([1])));
+        assert_eq!((chunk.model.as_deref(), chunk.finish_reason.as_deref()), (Some("tiny-2"), Some("tool_calls")));
+        assert_eq!(chunk.end, Some(End::Complete));
     }
 
     #[test]

@@ -1,34 +1,40 @@
 //! Any server that speaks OpenAI's chat completions, streamed.
 //!
-//! reqwest and a reader of our own rather than a full client: the full ones refuse answers that servers really send.
+//! reqwest and a reader of our own rather than a full client: the full ones refuse answers that servers really send, and
+//! drop the headers that tell what is left of the quota.
+//!
+//! One call of [`Model::answer`] is one attempt. Two things are repeated inside it, at once and once each: a request whose
+//! connection broke before one byte of a response (it may have been idle too long: the next one is fresh), and a request
+//! that a server refused for the tool it offered.
 
+mod answer;
 mod body;
 mod chunk;
+mod clients;
+mod quota;
 mod refusal;
 mod request;
-mod retry;
+mod span;
+mod tool;
 
-use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
+use protocol::function::AiQuota;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, Response};
+use reqwest::{Client, Response, Url};
 use tokio::time::{Instant, timeout_at};
 
-use self::body::Body;
+use self::answer::Answer;
+use self::clients::Clients;
 use crate::Error;
 use crate::model::{Model, ModelError, Piece, Pieces};
 use crate::prompt::Prompt;
 use crate::settings::OpenAiSettings;
-
-/// How long to wait for the usage, and for `[DONE]`, once the model has said that the answer is over. Some servers never
-/// send either and keep the connection open.
-const AFTER_END: Duration = Duration::from_millis(200);
-
-/// How long to wait for the end of the body after `[DONE]`. A body read to its end gives its connection back to the pool.
-const AFTER_DONE: Duration = Duration::from_millis(20);
 
 /// The most of an error's body that is read, in bytes.
 const MAX_ERROR_BYTES: usize = 16 * 1024;
@@ -41,25 +47,46 @@ pub struct OpenAiModel {
 
 #[derive(Debug)]
 struct Server {
-    client: Client,
-    url: String,
+    clients: Clients,
+    /// The model's name in the configuration.
+    model: String,
+    /// The model's name at the server.
     name: String,
+    url: Url,
+    models_url: Url,
     max_tokens: u32,
+    /// It refused a request with a tool, and took the same one without.
+    refuses_tools: AtomicBool,
+}
+
+/// What came of a request that reached the server.
+struct Opened {
+    quota: Option<AiQuota>,
+    response: Result<Response, Refusal>,
+}
+
+struct Refusal {
+    error: ModelError,
+    may_be_about_tools: bool,
 }
 
 impl OpenAiModel {
-    /// Prepares the client; connects to nothing.
+    /// Prepares the clients; connects to nothing.
     ///
     /// # Errors
     /// The key has characters that no header may have, or TLS cannot be set up.
     pub fn new(settings: &OpenAiSettings) -> Result<Self, Error> {
-        let client = outbound::client()
-            .default_headers(headers(settings.api_key.as_deref())?)
-            .connect_timeout(settings.connect)
-            .build()
-            .map_err(|error| Error::Client(root_cause(&error)))?;
         let url = request::url(&settings.base_url);
-        let server = Server { client, url, name: settings.name.clone(), max_tokens: settings.max_tokens };
+        let parse = |url: &str| url.parse().map_err(|_| Error::Client(format!("{url}: not an address")));
+        let server = Server {
+            clients: Clients::new(settings)?,
+            model: settings.model.clone(),
+            name: settings.name.clone(),
+            models_url: parse(&request::models_url(&url))?,
+            url: parse(&url)?,
+            max_tokens: settings.max_tokens,
+            refuses_tools: AtomicBool::new(false),
+        };
         Ok(Self { server: Arc::new(server) })
     }
 }
@@ -67,68 +94,85 @@ impl OpenAiModel {
 impl Model for OpenAiModel {
     fn answer(&self, prompt: Prompt) -> Pieces {
         let server = Arc::clone(&self.server);
-        Box::pin(async_stream::try_stream! {
-            let request = request::body(&prompt, &server.name, server.max_tokens, &server.url);
-            let (mut response, mut bytes) = server.open(request.into(), prompt.try_until).await?;
-            let mut body = Body::new();
-            let mut over_by = None;
-            while let Some(received) = bytes {
-                body.handle_bytes(&received)?;
-                while let Some(text) = body.poll_text()? {
-                    yield Piece::Text(text);
+        let span = span::chat(&server.name, &server.url, server.max_tokens);
+        let watched = span.clone();
+        let pieces = async_stream::try_stream! {
+            let lease = server.clients.take();
+            let with_tool = prompt.may_hand_over && !server.refuses_tools.load(Ordering::Relaxed);
+            let mut opened = server.ask(&lease.client, &prompt, with_tool).await?;
+            if with_tool && let Err(refusal) = &opened.response && refusal.may_be_about_tools {
+                if let Some(quota) = opened.quota.take() {
+                    yield Piece::Quota(quota);
                 }
-                if body.is_done() {
-                    read(&mut response, Some(Instant::now() + AFTER_DONE)).await?;
-                    break;
+                yield Piece::Failed(refusal.error.clone());
+                yield Piece::Asking(server.model.clone());
+                opened = server.ask(&lease.client, &prompt, false).await?;
+                server.handle_answer_without_tool(&opened);
+            }
+            if let Some(quota) = opened.quota {
+                yield Piece::Quota(quota);
+            }
+            let mut response = opened.response.map_err(|refusal| refusal.error)?;
+            let mut answer = Answer::new(&server.model);
+            while let Some(bytes) = read(&mut response, answer.over_by()).await? {
+                let taken = answer.handle_bytes(&bytes, Instant::now());
+                while let Some(piece) = answer.poll_piece() {
+                    yield piece;
                 }
-                if body.end().is_some() {
-                    over_by = over_by.or_else(|| Some(Instant::now() + AFTER_END));
-                }
-                bytes = read(&mut response, over_by).await?;
+                taken?;
             }
-            if let Some(text) = body.finish()? {
-                yield Piece::Text(text);
+            span::handle_answer(&span, &answer);
+            let ended = answer.handle_end();
+            while let Some(piece) = answer.poll_piece() {
+                yield piece;
             }
-            if let Some(usage) = body.usage() {
-                yield Piece::Usage(usage);
-            }
-            let end = body.end().ok_or_else(|| ModelError::Unreachable("it closed before the answer was over".into()))?;
-            yield Piece::End(end);
-        })
+            ended?;
+        };
+        Box::pin(pieces.inspect(move |piece| span::handle_piece(&watched, piece)))
     }
 
     fn name(&self) -> &str {
-        &self.server.name
+        &self.server.model
+    }
+
+    fn warm_up(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(self.server.clients.warm_up(&self.server.models_url))
     }
 }
 
 impl Server {
-    /// Asks until the first bytes of an answer come. Only here, before any, is a request repeated.
-    async fn open(&self, request: Bytes, try_until: Instant) -> Result<(Response, Option<Bytes>), ModelError> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let error = match self.attempt(request.clone()).await {
-                Ok(opened) => return Ok(opened),
-                Err(error) => error,
-            };
-            let wait = retry::wait(&error, attempts, jitter(attempts), Instant::now(), try_until)
-                .ok_or_else(|| error.clone())?;
-            tracing::warn!(model = self.name, attempts, %error, wait_ms = wait.as_millis(), "the model is asked again");
-            tokio::time::sleep(wait).await;
+    /// Asks, and waits for the head of the response.
+    async fn ask(&self, client: &Client, prompt: &Prompt, with_tool: bool) -> Result<Opened, ModelError> {
+        let body = Bytes::from(request::body(prompt, &self.name, self.max_tokens, self.url.as_str(), with_tool));
+        let response = match self.send(client, body.clone()).await {
+            Err(error) if is_broken(&error) => {
+                tracing::debug!(model = self.model, "a connection broke before a response; a fresh one is tried");
+                self.send(self.clients.fresh(), body).await
+            }
+            sent => sent,
+        };
+        let response = response.map_err(|error| unreachable(&error))?;
+        let (status, now) = (response.status(), SystemTime::now());
+        let quota = quota::read(&self.model, status, response.headers(), now);
+        if status.is_success() {
+            return Ok(Opened { quota, response: Ok(response) });
         }
+        let retry_after = quota::retry_after(response.headers(), now);
+        let body = error_body(response).await;
+        let error = refusal::of_status(status, retry_after, &body);
+        let may_be_about_tools = refusal::may_be_about_tools(status, &body);
+        Ok(Opened { quota, response: Err(Refusal { error, may_be_about_tools }) })
     }
 
-    async fn attempt(&self, request: Bytes) -> Result<(Response, Option<Bytes>), ModelError> {
-        let sent = self.client.post(&self.url).body(request).send().await;
-        let mut response = sent.map_err(|error| unreachable(&error))?;
-        if !response.status().is_success() {
-            let (status, headers) = (response.status(), response.headers().clone());
-            return Err(refusal::of_status(status, &headers, &error_body(response).await));
-        }
-        match response.chunk().await.map_err(|error| unreachable(&error))? {
-            Some(bytes) => Ok((response, Some(bytes))),
-            None => Err(ModelError::Unreachable("it sent an empty answer".into())),
+    async fn send(&self, client: &Client, body: Bytes) -> reqwest::Result<Response> {
+        client.post(self.url.clone()).body(body).send().await
+    }
+
+    /// The same request was refused with a tool. If it was taken without, the next ones carry none.
+    fn handle_answer_without_tool(&self, opened: &Opened) {
+        if opened.response.is_ok() {
+            tracing::warn!(model = self.model, "the model's server refuses tools: the model cannot hand over");
+            self.refuses_tools.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -153,16 +197,21 @@ async fn error_body(mut response: Response) -> Vec<u8> {
     body
 }
 
-fn headers(api_key: Option<&str>) -> Result<HeaderMap, Error> {
+fn headers(api_key: Option<&str>) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     if let Some(key) = api_key {
-        let mut value = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| Error::ApiKey)?;
+        let mut value = HeaderValue::from_str(&format!("Bearer {key}")).ok()?;
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
     }
-    Ok(headers)
+    Some(headers)
+}
+
+/// The connection was there, and broke before the response.
+fn is_broken(error: &reqwest::Error) -> bool {
+    error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
 fn unreachable(error: &reqwest::Error) -> ModelError {
@@ -183,9 +232,4 @@ fn root_cause(error: &reqwest::Error) -> String {
         cause = source;
     }
     cause.to_string()
-}
-
-/// A random number in 0..1, another one in each process.
-fn jitter(attempt: u32) -> f64 {
-    f64::from(RandomState::new().hash_one(attempt) as u32) / f64::from(u32::MAX)
 }

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::model::ModelError;
@@ -30,12 +29,11 @@ const REQUEST_CODES: [&str; 7] = [
     "content_filter",
 ];
 
-/// The meaning of a response whose status is not 2xx.
-pub(crate) fn of_status(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ModelError {
+/// The meaning of a response whose status is not 2xx. `retry_after`: when the server wants to be asked again.
+pub(crate) fn of_status(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> ModelError {
     let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let codes = codes(body.get("error").unwrap_or(&body));
     let detail = detail(&format!("status {}", status.as_u16()), &codes);
-    let retry_after = retry_after(headers);
     if any(&codes, &QUOTA_CODES) || status == StatusCode::PAYMENT_REQUIRED {
         return ModelError::QuotaUsedUp(detail);
     }
@@ -63,12 +61,15 @@ pub(crate) fn of_stream(error: &Value) -> ModelError {
     }
 }
 
-/// When the server wants to be asked again. Zero, negative and unreadable values count as absent: some servers send −1
-/// or 0 and mean nothing by it.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let milliseconds = number("retry-after-ms").or_else(|| Some(number("retry-after")? * 1000.0))?;
-    (milliseconds >= 1.0).then(|| Duration::try_from_secs_f64(milliseconds / 1000.0).ok()).flatten()
+/// Whether a request that carried a tool may have been refused for it: the server says so, or says nothing that means
+/// something else. Some cannot take tools at all, and some models cannot.
+pub(crate) fn may_be_about_tools(status: StatusCode, body: &[u8]) -> bool {
+    const OTHER: [&str; 4] = ["context_length_exceeded", "content_filter", "invalid_api_key", "model_not_found"];
+    if matches!(status.as_u16(), 401 | 402 | 403 | 429) {
+        return false;
+    }
+    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
+    text.contains("tool") || status == StatusCode::BAD_REQUEST && !OTHER.iter().any(|code| text.contains(code))
 }
 
 /// `code` and `type`, wherever they are text or a number.
@@ -101,7 +102,7 @@ mod tests {
     use serde_json::json;
 
     fn status(status: u16, body: &str) -> ModelError {
-        of_status(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+        of_status(StatusCode::from_u16(status).unwrap(), None, body.as_bytes())
     }
 
     #[test]
@@ -124,14 +125,26 @@ mod tests {
     }
 
     #[test]
-    fn only_positive_waits_count() {
-        let wait = |name: &'static str, value: &'static str| {
-            retry_after(&HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]))
-        };
-        assert_eq!(wait("retry-after", "2"), Some(Duration::from_secs(2)));
-        assert_eq!(wait("retry-after-ms", "40"), Some(Duration::from_millis(40)));
-        for nothing in ["0", "-1", "", "soon", "NaN", "inf", "1e300", "Wed, 21 Oct 2026 07:28:00 GMT"] {
-            assert_eq!(wait("retry-after", nothing), None, "{nothing}");
+    fn a_refusal_may_be_about_the_tool_unless_it_says_something_else() {
+        let about_tools =
+            |status: u16, body: &str| may_be_about_tools(StatusCode::from_u16(status).unwrap(), body.as_bytes());
+        for (status, body) in [
+            (400, ""),
+            (400, r#"{"error":{"message":"registry/model does not support tools"}}"#),
+            (404, r#"{"error":{"message":"No endpoints found that support tool use."}}"#),
+            (422, r#"{"detail":[{"loc":["body","tools"],"msg":"Extra inputs are not permitted"}]}"#),
+            (500, r#"{"error":{"message":"tools param requires --jinja flag"}}"#),
+        ] {
+            assert!(about_tools(status, body), "{status} {body}");
+        }
+        for (status, body) in [
+            (400, r#"{"error":{"code":"context_length_exceeded"}}"#),
+            (401, "tool"),
+            (404, ""),
+            (429, "tool"),
+            (500, ""),
+        ] {
+            assert!(!about_tools(status, body), "{status} {body}");
         }
     }
 

@@ -57,7 +57,8 @@ impl Scene {
         )
         .unwrap();
         let model = Arc::new(HeldModel { streams: Mutex::new(received) });
-        let ai = Ai { model, settings: Arc::new(Settings::new(&config)) };
+        let metrics = Arc::new(telemetry::AiMetrics::new([], []).unwrap());
+        let ai = Ai { model, settings: Arc::new(Settings::new(&config)), metrics };
         let settings = ProxySettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             function: "ai".into(),

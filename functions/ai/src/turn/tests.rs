@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use futures_util::stream;
 use proptest::prelude::*;
-use protocol::function::{Message, Role};
+use protocol::function::{AiFailure, AiHandover, FailureReason, Message, Role};
 
 use super::*;
 use crate::clocks::Limits;
+use crate::prompt::Prompt;
 
 type Told = Result<Piece, ModelError>;
 
@@ -51,6 +52,7 @@ fn settings() -> Settings {
         max_prompt_bytes: 1_000,
         max_answer_bytes: 100,
         sites: BTreeMap::new(),
+        knowledge_elsewhere: None,
     }
 }
 
@@ -62,14 +64,21 @@ fn request(text: &str) -> AiRequest {
         messages: vec![Message { role: Role::Visitor, text: text.into() }],
         language: "en".into(),
         deadline_ms: 0,
+        models: vec![],
+        failures: 0,
     }
 }
 
-/// What a turn sends, and how long it takes.
+fn metrics() -> Arc<AiMetrics> {
+    Arc::new(AiMetrics::new([], []).unwrap())
+}
+
+/// What a turn sends beside its report, and how long it takes.
 async fn sent(request: AiRequest, pieces: &[(Duration, Told)], then: Then) -> (Vec<AiLine>, Duration) {
     let model = Arc::new(Scripted { pieces: pieces.to_vec(), then });
     let started = Instant::now();
-    let lines = lines(request, model, Arc::new(settings()), started + 100 * SECOND).collect().await;
+    let lines = lines(request, model, Arc::new(settings()), metrics(), started + 100 * SECOND);
+    let lines = lines.filter(|line| std::future::ready(!matches!(line, AiLine::Report(_)))).collect().await;
     (lines, started.elapsed())
 }
 
@@ -86,7 +95,7 @@ fn answer(text: &str, interrupted: bool) -> AiLine {
 }
 
 fn fallback(text: &str) -> AiLine {
-    let answer = AiAnswer { text: text.into(), interrupted: false, fallback: true, offer_person: true };
+    let answer = AiAnswer { text: text.into(), fallback: true, offer_person: true, ..AiAnswer::default() };
     AiLine::Outcome(AiOutcome::Answer(answer))
 }
 
@@ -180,11 +189,16 @@ async fn a_model_cut_off_by_its_own_limit_leaves_an_interrupted_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handover_is_a_field_of_its_own() {
-    let handover = |reason| [AiLine::Outcome(AiOutcome::Handover(AiHandover { reason, ..AiHandover::default() }))];
-    let (lines, _) = sent(request("Hi"), &[(SECOND, Ok(Piece::Handover))], Then::Silence).await;
-    assert_eq!(lines, handover(HandoverReason::Assistant));
+    let handover =
+        |reason, summary: &str| [AiLine::Outcome(AiOutcome::Handover(AiHandover { reason, summary: summary.into() }))];
+    let (lines, _) =
+        sent(request("Hi"), &[(SECOND, Ok(Piece::Handover { summary: "Angry.".into() }))], Then::Silence).await;
+    assert_eq!(lines, handover(HandoverReason::Assistant, "Last question: Hi\nThe assistant notes: Angry."));
     let (lines, took) = sent(request("I want to talk to a human"), &[(SECOND, text("No"))], Then::Silence).await;
-    assert_eq!((lines.as_slice(), took), (handover(HandoverReason::VisitorAsked).as_slice(), Duration::ZERO));
+    assert_eq!(
+        (lines.as_slice(), took),
+        (handover(HandoverReason::VisitorAsked, "Last question: I want to talk to a human").as_slice(), Duration::ZERO)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,8 +212,10 @@ async fn an_offer_of_a_person_is_kept_for_the_outcome() {
 #[tokio::test(start_paused = true)]
 async fn a_turn_without_time_or_without_a_question_fails_by_name() {
     let model = || Arc::new(Scripted { pieces: vec![], then: Then::Silence });
-    let late = lines(request("Hi"), model(), Arc::new(settings()), Instant::now());
-    assert_eq!(late.collect::<Vec<_>>().await, [failure(FailureReason::Deadline)]);
+    let late = lines(request("Hi"), model(), Arc::new(settings()), metrics(), Instant::now());
+    let late: Vec<_> = late.collect().await;
+    assert_eq!(late.last(), Some(&failure(FailureReason::Deadline)));
+    assert!(matches!(late[..], [AiLine::Report(_), _]), "{late:?}");
     let (lines, _) = sent(AiRequest { messages: vec![], ..request("") }, &[], Then::Silence).await;
     assert_eq!(lines, [failure(FailureReason::InvalidRequest)]);
 }
@@ -233,7 +249,8 @@ impl Model for Watched {
 async fn dropping_the_lines_drops_the_models_stream() {
     let dropped = Arc::new(AtomicBool::new(false));
     let model = Arc::new(Watched(Arc::clone(&dropped)));
-    let mut lines = Box::pin(lines(request("Hi"), model, Arc::new(settings()), Instant::now() + 100 * SECOND));
+    let mut lines =
+        Box::pin(lines(request("Hi"), model, Arc::new(settings()), metrics(), Instant::now() + 100 * SECOND));
     assert!(timeout_at(Instant::now() + SECOND, lines.next()).await.is_err());
     assert!(!dropped.load(Ordering::Relaxed));
     drop(lines);
@@ -247,7 +264,7 @@ fn any_piece() -> impl Strategy<Value = (Duration, Told)> {
         1 => Just(Ok(Piece::Usage(crate::model::Usage::default()))),
         1 => Just(Ok(Piece::End(End::Complete))),
         1 => Just(Ok(Piece::End(End::Cut))),
-        1 => Just(Ok(Piece::Handover)),
+        1 => Just(Ok(Piece::Handover { summary: String::new() })),
         1 => Just(Err(ModelError::Unreachable("it broke".into()))),
     ];
     ((0_u64..12_000).prop_map(Duration::from_millis), piece)
@@ -264,7 +281,7 @@ proptest! {
         let (last, before) = lines.split_last().unwrap();
         let deltas: Option<Vec<&str>> = before.iter().map(|line| match line {
             AiLine::Delta(delta) => Some(delta.as_str()),
-            AiLine::Outcome(_) => None,
+            _ => None,
         }).collect();
         let deltas = deltas.expect("an outcome before the last line");
         prop_assert!(took <= 60 * SECOND);

@@ -5,8 +5,10 @@
 
 mod connections;
 mod faults;
+mod models;
 mod openai_server;
 mod program;
 mod retries;
+mod safety;
 mod scripted;
 mod start;

@@ -24,14 +24,15 @@ pub(crate) fn turn_of(messages: &[(&str, &str)]) -> Value {
     })
 }
 
-/// The lines of one turn of a fresh process.
+/// The lines of one turn of a fresh process, but for its report and what servers said of quotas.
 pub(crate) async fn lines(turn: &Value, variables: &[(&str, &str)]) -> Result<Vec<AiLine>> {
     let api = RuntimeApi::start().await?;
     let _process = Process::start(AI, &api, variables)?;
-    api.invoke(turn)?.lines().await
+    let lines: Vec<AiLine> = api.invoke(turn)?.lines().await?;
+    Ok(lines.into_iter().filter(|line| !matches!(line, AiLine::Report(_) | AiLine::Quota(_))).collect())
 }
 
-/// The deltas put together, and the answer. Fails if there is anything else.
+/// The deltas put together, and the answer.
 #[track_caller]
 pub(crate) fn answer(lines: &[AiLine]) -> (String, AiAnswer) {
     let Some((AiLine::Outcome(AiOutcome::Answer(answer)), before)) = lines.split_last() else {
@@ -39,7 +40,10 @@ pub(crate) fn answer(lines: &[AiLine]) -> (String, AiAnswer) {
     };
     let delta = |line: &AiLine| match line {
         AiLine::Delta(delta) => delta.clone(),
-        AiLine::Outcome(_) => panic!("an outcome before the last line: {lines:?}"),
+        AiLine::Quota(_) | AiLine::Report(_) => String::new(),
+        AiLine::Outcome(_) | AiLine::Unknown(_) => {
+            panic!("an outcome before the last line, or a strange one: {lines:?}")
+        }
     };
     (before.iter().map(delta).collect(), answer.clone())
 }

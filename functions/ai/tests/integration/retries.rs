@@ -70,10 +70,14 @@ async fn a_used_up_quota_and_a_refused_request_are_final() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_connection_cut_before_the_first_byte_is_tried_again_and_after_it_is_not() -> Result<()> {
+async fn a_connection_cut_before_the_first_content_is_tried_again_and_after_it_is_not() -> Result<()> {
     check_tried_again(Reply::Stream(vec![Step::Cut])).await?;
     check_tried_again(Reply::Stream(vec![])).await?;
-    check_final(Reply::Stream(vec![Step::Bytes(b": hello\n\n".to_vec()), Step::Cut])).await
+    check_tried_again(Reply::Stream(vec![Step::Bytes(b": hello\n\n".to_vec()), Step::Cut])).await?;
+    let half = "data: {\"choices\":[{\"delta\":{\"content\":\"Half\"}}]}\n\n";
+    let (answer, requests) = asked(vec![Reply::Stream(vec![Step::Bytes(half.into()), Step::Cut]), good()]).await?;
+    assert_eq!((answer.text.as_str(), answer.interrupted, requests), ("Half", true, 1));
+    Ok(())
 }
 
 #[tokio::test]
@@ -113,10 +117,12 @@ async fn a_request_carries_the_rules_the_conversation_the_limits_and_the_key() -
     let body = request.body;
     let rules = body["messages"][0]["content"].as_str().context("no rules")?;
     assert!(rules.contains("AI assistant of shop"), "{rules}");
+    assert_eq!(body["tools"][0]["function"]["name"], "hand_over");
     assert_eq!(
         body,
         json!({
             "model": "tiny", "stream": true, "stream_options": {"include_usage": true}, "max_tokens": 77,
+            "tools": body["tools"],
             "messages": [
                 {"role": "system", "content": rules},
                 {"role": "user", "content": "One?"},

@@ -41,8 +41,12 @@ async fn deltas_come_before_the_answer_is_over() -> Result<()> {
 #[tokio::test]
 async fn a_person_who_is_asked_for_is_a_handover() -> Result<()> {
     let (asked, given) = (HandoverReason::VisitorAsked, HandoverReason::Assistant);
-    for (text, reason) in [("I want to talk to a human", asked), ("转人工", asked), ("/handover", given)] {
-        let handover = [AiLine::Outcome(AiOutcome::Handover(AiHandover { reason, ..AiHandover::default() }))];
+    for (text, reason, summary) in [
+        ("I want to talk to a human", asked, "Last question: I want to talk to a human"),
+        ("转人工", asked, "最近的问题：转人工"),
+        ("/handover", given, "Last question: /handover"),
+    ] {
+        let handover = [AiLine::Outcome(AiOutcome::Handover(AiHandover { reason, summary: summary.into() }))];
         assert_eq!(lines(&turn(text), &INSTANT).await?, handover, "{text}");
     }
     Ok(())
@@ -60,7 +64,8 @@ async fn failing_before_and_after_the_first_token_differ() -> Result<()> {
 #[tokio::test]
 async fn a_long_answer_has_the_tokens_asked_for() -> Result<()> {
     let lines = lines(&turn("/long 500"), &INSTANT).await?;
-    assert_eq!(lines.len(), 501);
+    assert!(lines.len() > 400, "{} pieces", lines.len());
+    assert_eq!(answer(&lines).0.split_whitespace().count(), 500);
     Ok(())
 }
 

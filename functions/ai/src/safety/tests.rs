@@ -1,0 +1,208 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn links() -> Links {
+    let mut links = Links::new(["shop.example".to_owned()], false);
+    links.allow_those_in("https://carrier.example/track");
+    links
+}
+
+fn filtered(pieces: &[&str], links: Links) -> String {
+    let mut guard = Guard::new(links, Arc::new(Secret::new("")));
+    let shown: String = pieces.iter().map(|piece| guard.handle_text(piece)).collect();
+    shown + &guard.finish()
+}
+
+#[track_caller]
+fn check(text: &str, shown: &str) {
+    assert_eq!(filtered(&[text], links()), shown, "{text}");
+    let letters: Vec<String> = text.chars().map(String::from).collect();
+    let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
+    assert_eq!(filtered(&letters, links()), shown, "{text}, letter by letter");
+}
+
+#[test]
+fn ordinary_text_stays_as_it_is() {
+    for text in [
+        "Shipping costs **€4.90**, and it is free from €45!",
+        "# Tea\n\n- one\n- two [x] done\n\n| a | b |\n|---|---|\n| 1 | 2 |",
+        "if a < b and b > c, then a[0][1] is 3!",
+        "您好！运费是 **12 元**。[注] 好的",
+        "`code`, *emphasis* and ~~more~~: 5 <6",
+        "",
+    ] {
+        check(text, text);
+    }
+}
+
+#[test]
+fn own_links_stay_and_foreign_ones_become_their_text() {
+    check("See [shipping](https://shop.example/a).", "See [shipping](https://shop.example/a).");
+    check("See [shipping](/en/a.html \"Shipping\").", "See [shipping](/en/a.html).");
+    check("[Track](https://carrier.example/track)", "[Track](https://carrier.example/track)");
+    check("[Track](https://carrier.example/track?q=secret)", "Track");
+    check("Click [here](https://evil.example/?q=secret) now", "Click here now");
+    check("[a [b](https://evil.example) c](https://shop.example/x)", "[a b c](https://shop.example/x)");
+    check("[x](javascript:alert(1))", "x");
+    check("[x](<https://evil.example/a b>)", "x");
+    check("[x][1]\n\n[1]: https://evil.example/a", "[x][1]\n\n[1] : evil.example");
+}
+
+#[test]
+fn pictures_are_dropped() {
+    check("Here: ![pot](https://evil.example/p.png?q=secret)!", "Here: !");
+    check("![pot][1] and ![pot] and ![](data:image/png;base64,AAAA)", " and  and ");
+    check("<img src=\"https://evil.example/p.png\"> <IMG\nsrc=x> <b>bold</b>", "  bold");
+    check("[![a](https://evil.example/p.png)](https://shop.example/)", "[](https://shop.example/)");
+}
+
+#[test]
+fn bare_addresses_stay_if_they_are_the_sites_own_and_become_their_host_if_not() {
+    check("Go to https://shop.example/a?b=c.", "Go to https://shop.example/a?b=c.");
+    check("https://evil.example/?q=secret", "evil.example");
+    check("(see www.evil.example/x)", "(see evil.example)");
+    check("<https://evil.example/a> <https://shop.example/a>", "evil.example https://shop.example/a");
+    check("请看 https://shop.example。evil.example", "请看 https://shop.example 。evil.example");
+    check("HTTPS://EVIL.example/a 你好", "evil.example 你好");
+}
+
+#[test]
+fn nothing_comes_together_where_something_was_taken_away() {
+    check("htt<b>ps://evil.example/a", "evil.example");
+    check("!<b>[x](https://shop.example/a)", "! [x](https://shop.example/a)");
+    check("[x]<b>(//evil.example/a)", "[x] (//evil.example/a)");
+    check("whttp://ww.evil.example/a", "w ww.evil.example");
+    check("<<b>img src=x>", "< img src=x>");
+}
+
+#[test]
+fn pictures_of_own_hosts_are_shown_where_the_site_wants_them() {
+    let with_images = Links::new(["shop.example".to_owned()], true);
+    let text = "![pot](https://shop.example/p.png) ![pot](https://evil.example/p.png)";
+    assert_eq!(filtered(&[text], with_images), "![pot](https://shop.example/p.png) ");
+}
+
+#[test]
+fn ordinary_text_is_held_back_by_a_few_letters_at_most() {
+    let mut guard = Guard::new(links(), Arc::new(Secret::new("")));
+    let text = "Shipping costs **€4.90**! And with data: www or http, it is <5 € [x] more. 您好！[注]。";
+    let (mut said, mut shown) = (0, 0);
+    for letter in text.chars() {
+        said += letter.len_utf8();
+        shown += guard.handle_text(&letter.to_string()).len();
+        assert!(said - shown <= 6, "{} of {text}", said - shown);
+    }
+}
+
+/// What no text may have that goes out, however it came about.
+fn is_harmless(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let own = ["https://shop.example", "http://shop.example", "https://carrier.example/track"];
+    let addresses = lower.match_indices("://").all(|(at, _)| {
+        let begins = lower[..at].trim_end_matches(|letter: char| letter.is_ascii_alphabetic()).len();
+        let begins = lower[begins..at].rfind("http").map_or(begins, |from| begins + from);
+        !["http", "https"].contains(&&lower[begins..at])
+            || own.iter().any(|own| {
+                lower[begins..].strip_prefix(own).is_some_and(|rest| {
+                    let goes_on = |letter: char| letter.is_alphanumeric() || "-@\\。".contains(letter);
+                    !rest.trim_start_matches(['.', ',', ':', ';', '!', '?', '\'', '*', '_', '~']).starts_with(goes_on)
+                })
+            })
+    });
+    let links = text.match_indices("](").all(|(at, _)| {
+        let address = &text[at + 2..];
+        let address = &address[..address.find(')').unwrap_or(address.len())];
+        links().allow(address)
+    });
+    let is_element =
+        |(at, _)| text[at + 1..].starts_with(|next: char| next.is_ascii_alphabetic() || "/!?".contains(next));
+    let www = lower.match_indices("www.").all(|(at, _)| {
+        let is_own =
+            lower[at..].strip_prefix("www.shop.example").is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
+        is_own || lower[..at].ends_with(|letter: char| letter.is_alphanumeric())
+    });
+    addresses
+        && links
+        && www
+        && !text.contains("![")
+        && !text.contains("]:")
+        && !text.match_indices('<').any(is_element)
+}
+
+fn hostile_text() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        prop::sample::select(vec![
+            "[",
+            "]",
+            "(",
+            ")",
+            "!",
+            "<",
+            ">",
+            "\\",
+            "\"",
+            "`",
+            ":",
+            "/",
+            "//",
+            "\n",
+            " ",
+            ".",
+            "&",
+            "@",
+            "。",
+            "'",
+            "*",
+            "http",
+            "https://",
+            "HTTP://",
+            "www.",
+            "ww",
+            "w",
+            "ftp://",
+            "data:",
+            "image",
+            "data:image",
+            "evil.example",
+            "shop.example",
+            "https://shop.example",
+            "https://shop.example/a",
+            "https://carrier.example/track",
+            "img",
+            "b",
+            "<img src=",
+            "<b>",
+            "</",
+            "![",
+            "](",
+            "]:",
+            "你好",
+            "a",
+            "](https://shop.example/a)",
+            "[x](https://shop.example/a)",
+            "[email 1]",
+        ])
+        .prop_map(str::to_owned),
+        "[a-z ]{1,3}",
+    ];
+    prop::collection::vec(part, 0..24).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn whatever_the_model_says_nothing_goes_out_that_leads_elsewhere(text in hostile_text()) {
+        let shown = filtered(&[&text], links());
+        prop_assert!(is_harmless(&shown), "{:?}", shown);
+    }
+
+    #[test]
+    fn how_the_text_is_cut_into_pieces_changes_nothing(text in hostile_text(), size in 1_usize..7) {
+        let letters: Vec<char> = text.chars().collect();
+        let pieces: Vec<String> = letters.chunks(size).map(|chunk| chunk.iter().collect()).collect();
+        let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+        prop_assert_eq!(filtered(&pieces, links()), filtered(&[&text], links()));
+    }
+}

@@ -1,0 +1,202 @@
+//! One site, as its assistant knows it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use config::{AllowedOrigin, Language};
+use intent::Model as Intents;
+use knowledge::{Dictionary, Knowledge, Options};
+use url::Url;
+
+use crate::Error;
+use crate::intents;
+use crate::language;
+use crate::safety::{Links, Secret};
+use crate::texts::{Jobs, Slot};
+
+/// For sites that are not in the configuration.
+const FALLBACKS: [(&str, &str); 2] = [
+    ("en", "Sorry, I cannot answer right now. Would you like to talk to a person?"),
+    ("zh", "抱歉，我现在无法回答。需要为您转接人工客服吗？"),
+];
+
+/// What concerns one site.
+#[derive(Debug, Default)]
+pub struct Site {
+    /// The name that visitors see.
+    pub name: String,
+    /// What the assistant is told about its work.
+    pub instructions: String,
+    /// What to say where the model says nothing, by language. Never empty.
+    pub fallback: BTreeMap<String, String>,
+    /// The names of the models to try, in order. Empty: the default one.
+    pub models: Vec<String>,
+    /// Phrases that give the conversation to a person.
+    pub handover_words: Vec<String>,
+    /// Whether personal data is masked before it goes to a model.
+    pub mask_personal_data: bool,
+    /// Whether a message whose intent is sure gets its reply with no model asked.
+    pub instant: bool,
+    /// Where answers may lead to, beside what the site's own texts name.
+    pub(crate) links: Links,
+    /// The site's texts, if it has any.
+    pub(crate) knowledge: Option<Slot<Knowledge>>,
+    /// The site's intents, if it has any.
+    pub(crate) intents: Option<Slot<Intents>>,
+    pub(crate) secret: OnceLock<Arc<Secret>>,
+}
+
+impl Site {
+    /// What `site` says, without its texts.
+    pub(crate) fn new(site: &config::Site) -> Self {
+        let built_in = FALLBACKS.iter().filter_map(|(language, _)| Language::parse(language).ok());
+        let languages = site.languages.iter().cloned().chain(built_in);
+        let fallback = |language: Language| (language.as_str().to_owned(), site.fallback_text(&language).to_owned());
+        let hosts = site.origins.iter().filter_map(host).chain(site.allowed_links.iter().cloned());
+        let mut links = Links::new(hosts, site.allow_images);
+        links.allow_those_in(&site.instructions);
+        Self {
+            name: site.name.clone(),
+            instructions: site.instructions.clone(),
+            fallback: languages.map(fallback).collect(),
+            models: site.models.clone(),
+            handover_words: site.handover_words.clone(),
+            mask_personal_data: site.mask_personal_data,
+            instant: site.instant,
+            links,
+            knowledge: None,
+            intents: None,
+            secret: OnceLock::new(),
+        }
+    }
+
+    /// A site that is not in the configuration.
+    pub(crate) fn unknown(key: &str, knowledge: Option<Slot<Knowledge>>) -> Self {
+        let fallback = FALLBACKS.iter().map(|(language, text)| ((*language).to_owned(), (*text).to_owned()));
+        Self { name: key.to_owned(), fallback: fallback.collect(), knowledge, ..Self::default() }
+    }
+
+    /// Has the texts prepared that `site`, called `key`, names.
+    ///
+    /// # Errors
+    /// One is not there.
+    pub(crate) fn load(
+        &mut self,
+        key: &str,
+        site: &config::Site,
+        dictionary: &Dictionary,
+        jobs: &mut Jobs,
+    ) -> Result<(), Error> {
+        let failed = |reason: String| Error::Knowledge { site: key.to_owned(), reason };
+        if let Some(path) = site.intents.clone() {
+            let key = key.to_owned();
+            let failed = move |reason| Error::Intents { site: key.clone(), reason };
+            check_file(&path).map_err(&failed)?;
+            self.intents = Some(jobs.add(move || intents::load(&path).map_err(failed)));
+        }
+        if let Some(folder) = site.knowledge_index.clone().or_else(|| site.knowledge.clone()) {
+            check_readable(&folder).map_err(failed)?;
+            let is_built = site.knowledge_index.is_some();
+            let (key, dictionary) = (key.to_owned(), dictionary.clone());
+            self.knowledge = Some(jobs.add(move || {
+                knowledge(&folder, is_built, &dictionary)
+                    .map_err(|error| Error::Knowledge { site: key, reason: error.to_string() })
+            }));
+        }
+        Ok(())
+    }
+
+    /// What to say to a visitor who wrote `message` and whose client shows `tag`.
+    pub(crate) fn fallback_text(&self, message: &str, tag: &str) -> &str {
+        let language = language::choose(self.fallback.keys().map(String::as_str), message, tag);
+        language.and_then(|language| self.fallback.get(language)).map_or(FALLBACKS[0].1, String::as_str)
+    }
+
+    /// What the assistant is not to read out.
+    pub(crate) fn secret(&self) -> Arc<Secret> {
+        Arc::clone(self.secret.get_or_init(|| Arc::new(Secret::new(&self.instructions))))
+    }
+}
+
+fn knowledge(folder: &Path, is_built: bool, dictionary: &Dictionary) -> Result<Knowledge, knowledge::Error> {
+    let knowledge = match is_built {
+        true => Knowledge::open_with(folder, dictionary)?,
+        false => {
+            let options = Options { dictionary: dictionary.clone(), ..Options::default() };
+            let (knowledge, report) = Knowledge::read(folder, &options)?;
+            for skipped in &report.skipped {
+                tracing::warn!(file = skipped.file, reason = skipped.reason, "a text is left out");
+            }
+            knowledge
+        }
+    };
+    if knowledge.passages().contains_key("zh") {
+        dictionary.warm();
+    }
+    Ok(knowledge)
+}
+
+/// What can be seen at once: that there is a folder.
+fn check_readable(folder: &Path) -> Result<(), String> {
+    match std::fs::read_dir(folder) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{} cannot be read: {error}", folder.display())),
+    }
+}
+
+/// The same for a file.
+fn check_file(path: &Path) -> Result<(), String> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        Ok(_) => Err(format!("{} is no file", path.display())),
+        Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
+    }
+}
+
+/// The host of a page that carries the widget. Where every page may, none is the site's own.
+fn host(origin: &AllowedOrigin) -> Option<String> {
+    match origin {
+        AllowedOrigin::Any => None,
+        AllowedOrigin::Exact(origin) => Url::parse(origin.as_str()).ok()?.host_str().map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use config::Config;
+
+    use super::*;
+
+    fn site(toml: &str) -> Site {
+        let config = Config::parse(&format!("[sites.shop]\nname = \"Shop\"\n{toml}"), []).unwrap();
+        Site::new(&config.sites["shop"])
+    }
+
+    #[test]
+    fn a_site_has_its_own_fallback_and_the_built_in_one_in_other_languages() {
+        let site = site("origins = [\"*\"]\nlanguages = [\"fr\", \"en\"]\nfallback.fr = \"Désolé.\"\n");
+        assert_eq!(site.fallback_text("Bonjour", "fr-FR"), "Désolé.");
+        assert_eq!(site.fallback_text("Hello", "en"), FALLBACKS[0].1);
+        assert_eq!(site.fallback_text("你好", "fr"), FALLBACKS[1].1);
+    }
+
+    #[test]
+    fn a_site_that_is_not_configured_has_a_plain_assistant() {
+        let site = Site::unknown("elsewhere", None);
+        assert_eq!((site.name.as_str(), site.fallback_text("Hi", "")), ("elsewhere", FALLBACKS[0].1));
+    }
+
+    #[test]
+    fn answers_may_lead_to_the_sites_own_pages_and_to_what_its_instructions_name() {
+        let site = site(
+            "origins = [\"https://shop.example\"]\nallowed_links = [\"help.example\"]\n\
+             instructions = \"Returns: https://carrier.example/label\"\n",
+        );
+        for address in ["https://shop.example/a", "https://www.help.example/", "https://carrier.example/label"] {
+            assert!(site.links.allow(address), "{address}");
+        }
+        assert!(!site.links.allow("https://carrier.example/other"));
+        assert!(!site.links.allow_image("https://shop.example/a.png"));
+    }
+}
