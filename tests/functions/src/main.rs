@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `watch --cargo-lambda PROGRAM` | invokes the functions of this build through the endpoints of `cargo lambda watch` |
 //! | `proxy` | a turn through `ai-proxy`, and its end at SIGTERM |
+//! | `node` | a visitor's turn through a node and `ai-proxy`, and through one that invokes Lambda |
 //! | `starts --executable PROGRAM` | from exec to the first request for an invocation, as a table |
 //! | `first-byte` | from a function's write to the caller's read through the emulator, as a table |
 #![allow(clippy::print_stdout)] // What it prints is what it is for.
 
 mod first_byte;
+mod node;
 mod proxy;
 mod samples;
 mod server;
@@ -38,6 +40,8 @@ enum Command {
     },
     /// Invokes the function ai through ai-proxy, and stops it in mid-stream
     Proxy,
+    /// Asks something as a visitor of a node, in front of ai-proxy and, by AWS's SDK, of local-dev
+    Node,
     /// Measures how long a function takes to ask for its first invocation
     Starts {
         /// The function's program; the faster the build, the truer
@@ -63,6 +67,7 @@ async fn main() -> Result<()> {
     match Options::parse().command {
         Command::Watch { cargo_lambda } => watch::run(&cargo_lambda).await,
         Command::Proxy => proxy::run().await,
+        Command::Node => node::run().await,
         Command::Starts { executable, times } => starts::run(&executable, times).await,
         Command::FirstByte { times } => first_byte::run(times).await,
         Command::Stamp => first_byte::serve().await,
