@@ -90,7 +90,7 @@ pub struct Options {
     /// Port of the node's metrics. With several nodes, theirs follow 19 above it
     #[arg(long, value_name = "PORT", default_value_t = 7002)]
     pub metrics_port: u16,
-    /// Port on which functions are invoked and looked at
+    /// Port on which functions are invoked, by AWS's SDKs too (AWS_ENDPOINT_URL_LAMBDA), and looked at
     #[arg(long, value_name = "PORT", default_value_t = 7003)]
     pub functions_port: u16,
     /// The most processes of one function, and so the most turns at once
