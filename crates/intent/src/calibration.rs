@@ -13,7 +13,7 @@ pub const KEPT_IN_SCOPE: f64 = 0.95;
 pub const INSTANT_PRECISION: f64 = 0.98;
 
 /// How precise a sure decision must be, when no model answers.
-pub const SURE_PRECISION: f64 = 0.95;
+pub const SURE_PRECISION: f64 = 0.9;
 
 /// A sure decision is also at least this confident, however precise the model is.
 const LEAST_SURE: f32 = 0.5;
@@ -25,7 +25,7 @@ const MOST_SURE: f32 = 0.9;
 pub const SURE_MARGIN: f32 = 0.2;
 
 /// Asking back: what both intents together must reach, and the second one alone.
-pub const ASK_BACK_BOTH: f32 = 0.5;
+pub const ASK_BACK_BOTH: f32 = 0.4;
 /// See [`ASK_BACK_BOTH`].
 pub const ASK_BACK_SECOND: f32 = 0.1;
 

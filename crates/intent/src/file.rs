@@ -9,7 +9,7 @@
 //! | 4 | how many intents: `k` |
 //! | 4 | how many features are known: `n` |
 //! | 4 | bits of the vocabulary: `b` |
-//! | 2 × 4 | what unknown pieces and unknown words count |
+//! | 4 | what an unknown piece counts (this and all below that is not whole: 32-bit floats) |
 //! | | texts: JSON, `{"intents": […], "calibration": {…}}` |
 //! | 2^b / 8 | the vocabulary's map |
 //! | n × 4, n × 4 | importance and scale of each row |
@@ -104,7 +104,7 @@ impl Model {
             body.extend(u32::try_from(number).map_err(io::Error::other)?.to_le_bytes());
         }
         body.extend(space.vocabulary.bits().to_le_bytes());
-        push_floats(&mut body, &space.unknown);
+        push_floats(&mut body, &[space.unknown]);
         body.extend(texts);
         body.extend(space.vocabulary.map().iter().flat_map(|word| word.to_le_bytes()));
         push_floats(&mut body, &space.importance);
@@ -124,7 +124,7 @@ fn push_floats(body: &mut Vec<u8>, floats: &[f32]) {
 
 fn read_body(mut rest: Bytes<'_>) -> Result<Model, FileError> {
     let (texts, intents, rows, bits) = (rest.length()?, rest.length()?, rest.length()?, rest.number()?);
-    let unknown = rest.floats(2)?;
+    let unknown = rest.floats(1)?;
     if !(MIN_INTENTS..=MAX_INTENTS).contains(&intents) || !(LEAST_BITS..=MOST_BITS).contains(&bits) {
         return Err(FileError::Damaged("its sizes make no sense"));
     }
@@ -142,8 +142,7 @@ fn read_body(mut rest: Bytes<'_>) -> Result<Model, FileError> {
     if !rest.0.is_empty() {
         return Err(FileError::Damaged("it is longer than it says"));
     }
-    let unknown = <[f32; 2]>::try_from(unknown).map_err(|_| FileError::Damaged("its sizes make no sense"))?;
-    let space = Space { vocabulary, importance, unknown };
+    let space = Space { vocabulary, importance, unknown: unknown.into_iter().sum() };
     let linear = Linear { space, intents, bias, scales, weights };
     Ok(Model { intents: texts.intents, linear, calibration: texts.calibration })
 }

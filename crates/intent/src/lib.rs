@@ -16,6 +16,7 @@ mod intents;
 mod language;
 mod linear;
 mod model;
+mod person;
 mod space;
 mod text;
 mod train;
@@ -30,4 +31,5 @@ pub use intents::{
 };
 pub use language::choose_language;
 pub use model::{AskBack, Contribution, Decision, Explanation, Model, RANKED, Ranked, Ranking, Reply, Trained};
+pub use person::PersonRequests;
 pub use text::MAX_MESSAGE_CHARS;

@@ -2,7 +2,7 @@
 
 use crate::calibration::{Calibration, Judged, Verdict};
 use crate::evaluation::Report;
-use crate::features;
+use crate::features::{self, Kind};
 use crate::intents::{Action, Intent, Intents};
 use crate::language::choose_language;
 use crate::linear::Linear;
@@ -109,7 +109,7 @@ pub struct Contribution {
 }
 
 impl Model {
-    /// Learns from `intents`. Takes seconds for ten thousand examples; the same intents give the same model.
+    /// Learns from the examples, the titles and the replies of `intents`. Takes seconds for ten thousand examples; the same intents give the same model.
     pub fn train(intents: &Intents) -> Trained {
         Self::train_within(intents, train::MOST_WEIGHT_BYTES)
     }
@@ -173,7 +173,7 @@ impl Model {
                     row,
                     Contribution {
                         text: message.piece(feature.start, feature.end),
-                        is_word: features::is_of_words(feature.hash),
+                        is_word: features::kind(feature.hash) != Kind::Piece,
                         to_first: self.linear.share(*value, judged.best),
                         to_second: self.linear.share(*value, judged.second),
                     },

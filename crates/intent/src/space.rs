@@ -1,18 +1,20 @@
 //! A message as a sparse vector of length 1: one value for each feature that the vocabulary knows.
 
-use crate::features;
+use crate::features::{self, Kind};
 use crate::text::Normal;
 use crate::vocabulary::Vocabulary;
 
 /// Rarity (`ln((1 + n) / (1 + df)) + 1`) counts to this power: between "every feature alike" and plain tf-idf.
 const RARITY_POWER: f32 = 0.7;
 
-/// What a feature made of words weighs beside a piece of characters.
-const WORDS_WEIGHT: f32 = 0.7;
+/// What features of words weigh beside a piece of characters. A single Chinese character says as much as a word, and
+/// has no pieces that would say it too.
+const WORDS_WEIGHT: f32 = 0.85;
+const HAN_WEIGHT: f32 = 2.5;
 
 /// How much of a feature that is not known counts for the length of the vector: a message of unknown words is less
 /// like every intent.
-const UNKNOWN_SHARE: f32 = 0.5;
+const UNKNOWN_SHARE: f32 = 1.0;
 
 /// A known feature's row, and its value in a message.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,8 +29,8 @@ pub(crate) struct Space {
     pub vocabulary: Vocabulary,
     /// One for each row: rarity and kind.
     pub importance: Vec<f32>,
-    /// What a feature that no example has counts: pieces, words.
-    pub unknown: [f32; 2],
+    /// What a piece that no example has counts.
+    pub unknown: f32,
 }
 
 impl Space {
@@ -45,16 +47,16 @@ impl Space {
         let (vocabulary, counts) = Vocabulary::build(distinct.iter().map(Vec::as_slice), most_rows);
         let mut importance: Vec<f32> = counts.iter().map(|count| rarity(messages.len(), *count)).collect();
         let mut is_weighed = vec![false; importance.len()];
-        for hash in distinct.iter().flatten().filter(|hash| features::is_of_words(**hash)) {
+        for hash in distinct.iter().flatten() {
             let Some(row) = vocabulary.row(*hash).and_then(|row| usize::try_from(row).ok()) else { continue };
             if let (Some(importance), Some(is_weighed)) = (importance.get_mut(row), is_weighed.get_mut(row))
                 && !std::mem::replace(is_weighed, true)
             {
-                *importance *= WORDS_WEIGHT;
+                *importance *= weight(*hash);
             }
         }
         let unknown = UNKNOWN_SHARE * rarity(messages.len(), 0);
-        Self { vocabulary, importance, unknown: [unknown, unknown * WORDS_WEIGHT] }
+        Self { vocabulary, importance, unknown }
     }
 
     /// How many rows there are.
@@ -69,7 +71,7 @@ impl Space {
         for hash in hashes {
             match self.vocabulary.row(*hash) {
                 Some(row) => rows.push(row),
-                None => squares += self.unknown[usize::from(features::is_of_words(*hash))].powi(2),
+                None => squares += (self.unknown * weight(*hash)).powi(2),
             }
         }
         rows.sort_unstable();
@@ -94,6 +96,14 @@ pub(crate) fn hashes(message: &Normal) -> Vec<u64> {
     let mut hashes = Vec::with_capacity(message.letters.len() * 4 + message.words.len() * 2);
     features::visit(message, |feature| hashes.push(feature.hash));
     hashes
+}
+
+fn weight(hash: u64) -> f32 {
+    match features::kind(hash) {
+        Kind::Piece => 1.0,
+        Kind::Words => WORDS_WEIGHT,
+        Kind::Han => HAN_WEIGHT,
+    }
 }
 
 fn rarity(messages: usize, count: u32) -> f32 {

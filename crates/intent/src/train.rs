@@ -14,7 +14,7 @@ use problem::{Example, Matrix, Order, Problem};
 
 /// What the support vector machines' scores count beside those of the logistic regression. Both learn from the same
 /// vectors and err differently; their sum is a linear model again, and better than each.
-const HINGE_SHARE: f32 = 4.0;
+const HINGE_SHARE: f32 = 6.0;
 
 /// Bytes of weights at most, so that a file stays below 10 MB.
 pub(crate) const MOST_WEIGHT_BYTES: usize = 8_800_000;
@@ -30,6 +30,8 @@ pub(crate) struct Lesson<'a> {
     pub text: &'a str,
     /// Where its intent is in [`Intents::intents`]; none: out of scope.
     pub intent: Option<usize>,
+    /// A title or a piece of a reply: learned from, and never judged, because no visitor writes so.
+    is_text: bool,
     hashes: Vec<u64>,
 }
 
@@ -38,31 +40,47 @@ pub(crate) struct Lesson<'a> {
 pub(crate) struct Learned {
     pub linear: Linear,
     pub calibration: Calibration,
-    /// How the lessons were judged by models that had not learned from them, in the order of the lessons.
+    /// How the examples were judged by models that had not learned from them, in the order of the lessons.
     pub judged: Vec<Judged>,
     pub folds: usize,
 }
 
-/// All examples of `intents`, in order.
+/// Pieces of replies that are shorter say nothing.
+const LEAST_PIECE_BYTES: usize = 9;
+
+/// All examples of `intents`, in order; after them, the site's own texts.
+///
+/// Titles and replies hold the words that an intent is about, more of them than ten examples do.
 pub(crate) fn lessons(intents: &Intents) -> Vec<Lesson<'_>> {
-    let of_intents =
-        intents.intents.iter().enumerate().flat_map(|(index, intent)| {
-            intent.examples.values().flatten().map(move |text| (text.as_str(), Some(index)))
-        });
-    let out_of_scope = intents.out_of_scope.iter().map(|text| (text.as_str(), None));
-    let lesson = |(text, intent)| {
+    let examples = intents.intents.iter().enumerate().flat_map(|(index, intent)| {
+        intent.examples.values().flatten().map(move |text| Lesson::new(text, Some(index), false))
+    });
+    let out_of_scope = intents.out_of_scope.iter().map(|text| Lesson::new(text, None, false));
+    let texts = intents.intents.iter().enumerate().flat_map(|(index, intent)| {
+        let pieces = intent.reply.values().flat_map(|reply| reply.split_inclusive(ENDS));
+        let pieces = pieces.filter(|piece| piece.len() >= LEAST_PIECE_BYTES);
+        intent.title.values().map(String::as_str).chain(pieces).map(move |text| Lesson::new(text, Some(index), true))
+    });
+    examples.chain(out_of_scope).chain(texts).collect()
+}
+
+/// Where a piece of a reply ends.
+const ENDS: [char; 6] = ['.', '。', ';', '；', ':', '：'];
+
+impl<'a> Lesson<'a> {
+    fn new(text: &'a str, intent: Option<usize>, is_text: bool) -> Self {
         let mut hashes = hashes(&Normal::new(text));
         hashes.sort_unstable();
-        Lesson { text, intent, hashes }
-    };
-    of_intents.chain(out_of_scope).map(lesson).collect()
+        Self { text, intent, is_text, hashes }
+    }
 }
 
 /// Learns from `lessons`; weights take at most `most_bytes`.
 pub(crate) fn learn(lessons: &[Lesson<'_>], intents: usize, most_bytes: usize) -> Learned {
     let folds = if lessons.len() < FEW_EXAMPLES { FOLDS_OF_FEW } else { FOLDS_OF_MANY };
-    let scores = cross_validate(lessons, intents, most_bytes, folds);
-    let truths: Vec<_> = lessons.iter().map(|lesson| lesson.intent).collect();
+    let examples: Vec<_> = lessons.iter().filter(|lesson| !lesson.is_text).collect();
+    let scores = cross_validate(lessons, &examples, intents, most_bytes, folds);
+    let truths: Vec<_> = examples.iter().map(|lesson| lesson.intent).collect();
     let calibration = Calibration::fit(&scores, &truths);
     let judged = scores.iter().map(|scores| calibration.judge(scores)).collect();
     let all: Vec<&Lesson<'_>> = lessons.iter().collect();
@@ -70,15 +88,21 @@ pub(crate) fn learn(lessons: &[Lesson<'_>], intents: usize, most_bytes: usize) -
     Learned { linear: Linear::quantise(space, &matrix, intents), calibration, judged, folds }
 }
 
-/// The scores of each lesson, by a model that learned from the other folds.
-fn cross_validate(lessons: &[Lesson<'_>], intents: usize, most_bytes: usize, folds: usize) -> Vec<Vec<f32>> {
-    let fold_of = folds_of(lessons, folds);
-    let mut scores = vec![Vec::new(); lessons.len()];
+/// The scores of each example, by a model that learned from the other folds.
+fn cross_validate(
+    lessons: &[Lesson<'_>],
+    examples: &[&Lesson<'_>],
+    intents: usize,
+    most_bytes: usize,
+    folds: usize,
+) -> Vec<Vec<f32>> {
+    let fold_of = folds_of(examples, folds);
+    let mut scores = vec![Vec::new(); examples.len()];
     for fold in 0..folds {
-        let learned_from: Vec<_> =
-            lessons.iter().zip(&fold_of).filter(|(_, of)| **of != fold).map(|(lesson, _)| lesson).collect();
+        let others = examples.iter().zip(&fold_of).filter(|(_, of)| **of != fold).map(|(lesson, _)| *lesson);
+        let learned_from: Vec<_> = others.chain(lessons.iter().filter(|lesson| lesson.is_text)).collect();
         let (space, matrix) = fit(&learned_from, intents, most_bytes);
-        for ((lesson, of), scores) in lessons.iter().zip(&fold_of).zip(&mut scores) {
+        for ((lesson, of), scores) in examples.iter().zip(&fold_of).zip(&mut scores) {
             if *of == fold {
                 *scores = matrix.scores(&space.vector(&lesson.hashes), intents);
             }
@@ -87,12 +111,12 @@ fn cross_validate(lessons: &[Lesson<'_>], intents: usize, most_bytes: usize, fol
     scores
 }
 
-/// Which fold each lesson is in: every intent's lessons are spread evenly.
-fn folds_of(lessons: &[Lesson<'_>], folds: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..lessons.len()).collect();
+/// Which fold each example is in: every intent's examples are spread evenly.
+fn folds_of(examples: &[&Lesson<'_>], folds: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..examples.len()).collect();
     Order::new().shuffle(&mut order);
-    order.sort_by_key(|index| lessons.get(*index).and_then(|lesson| lesson.intent));
-    let mut fold_of = vec![0; lessons.len()];
+    order.sort_by_key(|index| examples.get(*index).and_then(|lesson| lesson.intent));
+    let mut fold_of = vec![0; examples.len()];
     for (place, index) in order.iter().enumerate() {
         if let Some(fold) = fold_of.get_mut(*index) {
             *fold = place % folds;

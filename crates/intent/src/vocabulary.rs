@@ -36,7 +36,7 @@ impl Vocabulary {
     /// The features of `messages` (hashes, each at most once a message) with the number of messages that have each,
     /// row by row. Where there are more than `most`, those that occur most often.
     pub(crate) fn build<'a>(messages: impl Iterator<Item = &'a [u64]> + Clone, most: usize) -> (Self, Vec<u32>) {
-        let distinct = count(messages.clone(), MOST_BITS).iter().filter(|count| **count > 0).count();
+        let distinct = distinct(messages.clone());
         let wanted = (distinct * BUCKETS_PER_FEATURE).next_power_of_two().trailing_zeros();
         let bits = wanted.clamp(LEAST_BITS, MOST_BITS);
         let mut counts = count(messages, bits);
@@ -83,6 +83,14 @@ pub(crate) fn words(bits: u32) -> usize {
 
 fn bucket(hash: u64, bits: u32) -> usize {
     usize::try_from(hash >> (64 - bits)).unwrap_or_default()
+}
+
+fn distinct<'a>(messages: impl Iterator<Item = &'a [u64]>) -> usize {
+    let mut buckets: Vec<u32> =
+        messages.flatten().filter_map(|hash| u32::try_from(bucket(*hash, MOST_BITS)).ok()).collect();
+    buckets.sort_unstable();
+    buckets.dedup();
+    buckets.len()
 }
 
 fn count<'a>(messages: impl Iterator<Item = &'a [u64]>, bits: u32) -> Vec<u32> {

@@ -42,15 +42,13 @@ pub(crate) fn clinc(folder: &Path, is_test: bool) -> anyhow::Result<Split> {
     Ok(Split { intents: intents(part("train")?, out_of_scope), messages: Some(messages) })
 }
 
+/// Without titles and replies, which the data sets do not have and from which a model would learn too.
 fn intents(examples: Vec<(String, String)>, out_of_scope: Vec<String>) -> Intents {
     let mut by_key: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (text, key) in examples {
         by_key.entry(key).or_default().push(text);
     }
-    let english = |text: String| BTreeMap::from([("en".to_owned(), text)]);
     let intent = |(key, examples): (String, Vec<String>)| Intent {
-        title: english(key.replace('_', " ")),
-        reply: english(format!("About {}.", key.replace('_', " "))),
         examples: BTreeMap::from([("en".to_owned(), examples)]),
         key,
         ..Intent::default()

@@ -10,7 +10,7 @@ const RATE: f32 = 2.0;
 const BIAS_RATE: f32 = 0.1;
 
 /// Rounds over the examples: more where there are few.
-const ROUNDS: std::ops::RangeInclusive<usize> = 12..=60;
+const ROUNDS: std::ops::RangeInclusive<usize> = 12..=24;
 const STEPS: usize = 60_000;
 
 pub(super) fn learn(problem: &Problem) -> Matrix {

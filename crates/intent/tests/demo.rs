@@ -1,0 +1,156 @@
+//! The demo shop's intents, with messages that they have not learned from.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::OnceLock;
+
+use expect_test::expect;
+use intent::{Decision, Intents, Messages, Model, Trained};
+
+const INTENTS: &str = include_str!("../../../web/demo/intents.toml");
+const MESSAGES: &str = include_str!("data/demo_messages.toml");
+
+fn trained() -> &'static Trained {
+    static TRAINED: OnceLock<Trained> = OnceLock::new();
+    TRAINED.get_or_init(|| Model::train(&Intents::parse(INTENTS).unwrap()))
+}
+
+/// A change of the intents or of training shows here, better or worse.
+#[test]
+fn held_out_messages_are_judged_as_measured() {
+    let messages = Messages::parse(MESSAGES).unwrap();
+    assert_eq!(messages.messages.len(), 90);
+    expect![[r#"
+        On messages that the model has not learned from:
+          right intent     92.3 % (60 of 65)
+          kept in scope    96.9 % (63 of 65)
+          refused          56.0 % (14 of 25) out of scope
+          sure             50.0 % (45 of 90) of all; right: 100.0 % (45 of 45) (confidence from 0.62)
+          asked back       7.8 % (7 of 90) of all; right: 71.4 % (5 of 7)
+          instant          27.8 % (25 of 90) of all; right: 100.0 % (25 of 25) (confidence from 0.93)
+          confidence       19.3 points away from the share that is right
+        Intents that are found least:
+          contact                          50.0 % (1 of 2)
+          refund_time                      50.0 % (1 of 2)
+          payment_methods                  66.7 % (2 of 3)
+          damaged_parcel                   75.0 % (3 of 4)
+          returns                          75.0 % (3 of 4)
+        Taken for another:
+          2 × (out of scope) taken for complaint: sing me a song · 给我讲个故事
+          2 × (out of scope) taken for contact: who invented the telephone · where can I buy a used car
+          2 × (out of scope) taken for recommendation: do you like dogs · 你叫什么名字
+          1 × (out of scope) taken for brewing: how do I cook rice
+          1 × (out of scope) taken for invoice: I need a plumber
+          1 × (out of scope) taken for opening_hours: is it going to rain on sunday
+          1 × (out of scope) taken for teaware_care: 手机充不进电怎么办
+          1 × (out of scope) taken for wholesale: what's your name
+          1 × contact taken for change_address: 给我一个邮箱地址
+          1 × damaged_parcel taken for caffeine: 寄来的茶不是我买的那款
+          1 × payment_methods taken for contact: 可以用花呗或者微信吗
+          1 × refund_time taken for returns: you got my return last week but the money is not there
+          1 × returns taken for caffeine: 茶喝不惯能退回去吗
+    "#]]
+    .assert_eq(&trained().model.evaluate(&messages).unwrap().to_string());
+}
+
+#[test]
+fn cross_validation_reports_what_was_measured() {
+    let report = trained().report.to_string();
+    let head: Vec<_> = report.lines().take(8).collect();
+    expect![[r#"
+        Cross-validation in 5 parts: every example was judged by a model without it.
+          right intent     70.0 % (376 of 537)
+          kept in scope    95.2 % (511 of 537)
+          refused          40.0 % (20 of 50) out of scope
+          sure             49.2 % (289 of 587) of all; right: 90.3 % (261 of 289) (confidence from 0.62)
+          asked back       6.1 % (36 of 587) of all; right: 86.1 % (31 of 36)
+          instant          29.3 % (172 of 587) of all; right: 98.8 % (170 of 172) (confidence from 0.93)
+          confidence       13.0 points away from the share that is right"#]]
+    .assert_eq(&head.join("\n"));
+}
+
+#[test]
+fn no_held_out_message_is_an_example() {
+    let normal = |text: &str| text.to_lowercase().replace(['?', '？', '!', '。', ',', '，', ' ', '\''], "");
+    let examples = Messages::from(&Intents::parse(INTENTS).unwrap()).messages;
+    let known: Vec<_> = examples.iter().map(|(text, _)| normal(text)).collect();
+    let messages = Messages::parse(MESSAGES).unwrap().messages;
+    let repeated: Vec<_> = messages.iter().filter(|(text, _)| known.contains(&normal(text))).collect();
+    assert!(repeated.is_empty(), "{repeated:?}");
+}
+
+#[test]
+fn a_sure_decision_is_the_shops_reply_in_the_visitors_language_with_its_link() {
+    let model = &trained().model;
+    let Decision::Sure(reply) = model.decide("How much is shipping?", "zh-CN") else { panic!("not sure") };
+    assert_eq!(reply.intent.key, "shipping_cost");
+    assert!(reply.text.starts_with("Shipping inside the European Union costs **€4.90**"), "{}", reply.text);
+    assert_eq!(reply.action, Some(("/en/shipping.html", "All shipping times and costs")));
+    let Decision::Sure(reply) = model.decide("寄到新疆运费是多少？", "en") else { panic!("not sure") };
+    assert!(reply.text.starts_with("国内运费"), "{}", reply.text);
+    assert_eq!(reply.action, Some(("/zh/shipping.html", "配送时间和费用一览")));
+    assert!(!reply.handover);
+}
+
+#[test]
+fn a_complaint_is_handed_over() {
+    let Decision::Sure(reply) = trained().model.decide("I want to complain about your terrible service", "en") else {
+        panic!("not sure")
+    };
+    assert!(reply.handover, "{}", reply.intent.key);
+}
+
+#[test]
+fn between_two_intents_the_visitor_is_asked_which() {
+    let ask = |text: &str, language: &str| match trained().model.decide(text, language) {
+        Decision::AskBack(ask) => format!("{} {:?}", ask.text, ask.intents.map(|intent| &intent.key)),
+        other => panic!("{text}: {other:?}"),
+    };
+    expect![[r#"Do you mean “a lost or damaged parcel” or “changing the delivery address”? ["damaged_parcel", "change_address"]"#]].assert_eq(&ask("the parcel", "en"));
+    expect![[r#"您是想问“运费”还是“怎么泡茶”？ ["shipping_cost", "brewing"]"#]].assert_eq(&ask("多少钱", "en"));
+}
+
+#[test]
+fn what_is_out_of_scope_is_left_to_people() {
+    for text in ["who invented the telephone", "帮我写一段代码", "", "?!", "xqzt vbnw"] {
+        assert_eq!(trained().model.decide(text, "en"), Decision::Unsure, "{text}");
+        assert_eq!(trained().model.is_sure_enough_for_instant(text, "en"), None, "{text}");
+    }
+}
+
+#[test]
+fn an_instant_answer_needs_its_own_confidence() {
+    let model = &trained().model;
+    let least = model.instant_confidence().unwrap();
+    let reply = model.is_sure_enough_for_instant("How long does shipping take?", "en").unwrap();
+    assert_eq!(reply.intent.key, "shipping_time");
+    assert!(reply.confidence >= least && least > model.sure_confidence(), "{} {least}", reply.confidence);
+}
+
+#[test]
+fn an_explanation_names_the_words_that_decided() {
+    let explanation = trained().model.explain("do you take paypal");
+    assert_eq!(explanation.ranking.intents[0].intent.key, "payment_methods");
+    let words: Vec<_> = explanation.features.iter().filter(|one| one.is_word).map(|one| one.text.as_str()).collect();
+    assert!(words[..5].contains(&"paypal"), "{words:?}");
+    let shares: f32 = explanation.features.iter().map(|one| one.to_first).sum();
+    assert!(shares > 0.0 && explanation.features[0].to_first >= explanation.features[1].to_first);
+    assert!(explanation.to_string().contains("payment_methods"));
+}
+
+#[test]
+fn equal_intents_make_equal_files_and_a_file_holds_the_whole_model() {
+    let (mut one, mut other) = (Vec::new(), Vec::new());
+    trained().model.write(&mut one).unwrap();
+    Model::train(&Intents::parse(INTENTS).unwrap()).model.write(&mut other).unwrap();
+    assert!(one == other, "training depends on something else than its input");
+    assert!(Model::read(&one).unwrap() == trained().model);
+    assert!(one.len() < 1_500_000, "{}", one.len());
+}
+
+#[test]
+fn a_test_file_with_an_unknown_intent_is_an_error_that_names_it() {
+    let messages = Messages::parse("shiping_time = [\"when\"]").unwrap();
+    let error = trained().model.evaluate(&messages).unwrap_err().to_string();
+    assert_eq!(error, "shiping_time: the model has no such intent; correct the key, or train the model with it");
+}
