@@ -19,12 +19,14 @@ fn trying_it_out_compiles_no_crate_of_amazons_sdk() {
 }
 
 #[test]
-fn amazons_sdk_is_compiled_for_who_asks_for_dynamodb_and_with_one_tls_library() {
-    let names = compiled_for_local_dev(&["--features", "dynamodb"]).unwrap();
-    let amazons = layering::amazon_crates(names.iter().map(String::as_str));
-    assert!(amazons.contains("aws-sdk-dynamodb"), "{amazons:?}");
-    let second: Vec<_> = amazons.iter().filter(|name| name.starts_with("aws-lc")).collect();
-    assert!(second.is_empty(), "ring is enough: {second:?}");
+fn amazons_sdk_is_compiled_for_who_asks_for_dynamodb_or_lambda_and_with_one_tls_library() {
+    for (feature, sdk) in [("dynamodb", "aws-sdk-dynamodb"), ("lambda", "aws-sdk-lambda")] {
+        let names = compiled_for_local_dev(&["--features", feature]).unwrap();
+        let amazons = layering::amazon_crates(names.iter().map(String::as_str));
+        assert!(amazons.contains(sdk), "{amazons:?}");
+        let second: Vec<_> = amazons.iter().filter(|name| name.starts_with("aws-lc")).collect();
+        assert!(second.is_empty(), "ring is enough: {second:?}");
+    }
 }
 
 /// The names of the crates that `cargo run -p local-dev` compiles.
