@@ -21,24 +21,32 @@ function proto_name(name: string): string {
 function kind_of(field: protobuf.Field): string {
   field.resolve();
   if (field.resolvedType instanceof protobuf.Enum) return "enum";
-  return field.resolvedType?.name ?? field.type;
+  return (field.resolvedType?.name ?? field.type) + (field.repeated ? " many" : "");
 }
 
-function kind_name(kind: schema.Field[1]): string {
+function kind_name(kind: schema.Field[1], many?: string): string {
   if (typeof kind === "string") return kind;
-  return proto_name(shapes.find(([, shape]) => shape === kind)![0]);
+  return proto_name(shapes.find(([, shape]) => shape === kind)![0]) + (many ? ` ${many}` : "");
 }
+
+/** Left out of the tables: what a visitor is never sent, and what the panel does not ask for. It is passed over. */
+const LEFT_OUT = new Set(
+  ["Note", "Hidden", "Event.note", "Event.hidden", "Handover.summary", "Token.expires_at_ms", "Welcome.token_expires_at_ms"].map(
+    (name) => `.frontdesk.v1.${name}`,
+  ),
+);
+const is_read = ({ fullName }: protobuf.ReflectionObject): boolean => !LEFT_OUT.has(fullName);
 
 describe("the schema's tables", () => {
   it("have every message of the .proto file", () => {
-    const messages = root.nestedArray.filter((nested) => nested instanceof protobuf.Type).map(({ name }) => name);
+    const messages = root.nestedArray.filter((nested) => nested instanceof protobuf.Type && is_read(nested)).map(({ name }) => name);
     expect(shapes.map(([name]) => proto_name(name)).sort()).toEqual(messages.sort());
   });
 
   it.each(shapes)("say of %s what the .proto file says", (name, shape) => {
-    const fields = root.lookupType(proto_name(name)).fieldsArray;
+    const fields = root.lookupType(proto_name(name)).fieldsArray.filter(is_read);
     const theirs = fields.map((field) => [field.name, field.id, kind_of(field)]);
-    const ours = Object.entries(shape).map(([field, [id, kind]]) => [field, id, kind_name(kind)]);
+    const ours = Object.entries(shape).map(([field, [id, kind, many]]) => [field, id, kind_name(kind, many)]);
     expect(ours).toEqual(theirs);
   });
 
@@ -63,9 +71,10 @@ const SCALARS: Record<schema.Scalar, readonly unknown[]> = {
 
 /** One message for each value of each field, alone, and one with all of them unless only one may be set. */
 function samples(shape: schema.Shape): Record<string, unknown>[] {
-  const alone = Object.entries(shape).flatMap(([name, [, kind]]) =>
-    (typeof kind === "string" ? SCALARS[kind] : samples(kind)).map((value) => ({ [name]: value })),
-  );
+  const alone = Object.entries(shape).flatMap(([name, [, kind, many]]) => {
+    const values = typeof kind === "string" ? SCALARS[kind] : samples(kind);
+    return many ? [{ [name]: values }] : values.map((value) => ({ [name]: value }));
+  });
   const one_of = root.lookupType(kind_name(shape)).oneofsArray.length > 0;
   return [{}, ...alone, ...(one_of ? [] : [Object.assign({}, ...alone)])];
 }
@@ -80,22 +89,30 @@ const bare = (value: unknown): unknown => {
   return Object.fromEntries(
     Object.entries(value)
       .filter(([, part]) => part !== undefined)
-      .map(([name, part]) => [name, Array.isArray(part) ? part : bare(part)]),
+      .map(([name, part]) => [name, Array.isArray(part) ? part.map(bare) : bare(part)]),
   );
 };
 
 /** Without fields of a oneof, whose members protobufjs leaves out, and messages it gives as null. */
 const without_null = (value: unknown): unknown => {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  if (Array.isArray(value)) return value.map(without_null);
+  if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([, part]) => part !== null)
+      .filter(([name, part]) => part !== null && !IGNORED.has(name))
       .map(([name, part]) => [name, without_null(part)]),
   );
 };
 
+/** Names of fields that are left out. */
+const IGNORED = new Set([...LEFT_OUT].map((name) => name.split(".").at(-1)));
+
+/** A client sends no lists, so the codec writes none. */
+const has_list = (shape: schema.Shape): boolean =>
+  Object.values(shape).some(([, kind, many]) => many || (typeof kind === "object" && has_list(kind)));
+
 describe("the codec", () => {
-  it.each(shapes)("writes %s so that protobufjs reads it", (name, shape) => {
+  it.each(shapes.filter(([, shape]) => !has_list(shape)))("writes %s so that protobufjs reads it", (name, shape) => {
     const type = root.lookupType(proto_name(name));
     for (const sample of samples(shape)) {
       const bytes = encode(shape, sample as never);

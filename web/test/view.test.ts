@@ -2,7 +2,9 @@ import { describe, expect, it } from "vitest";
 import { excess_of } from "../panel/src/view/composer.tsx";
 import { contrast, palette, parse } from "../panel/src/view/palette.ts";
 import { direction_of, in_language, spoken, strings_of } from "../panel/src/view/strings.ts";
+import { items } from "../panel/src/view/items.ts";
 import { read_site } from "../panel/src/site.ts";
+import { answer, visitor_message } from "./events.ts";
 
 describe("the palette", () => {
   const colors = ["#1f4a3c", "#ffffff", "#000000", "#ffe600", "#777777", "#ff0000", "#00ffff", "no colour"];
@@ -61,5 +63,28 @@ describe("a site's settings", () => {
     for (const nonsense of [null, 7, "x", [], { theme: 3, greeting: "x", languages: {} }]) {
       expect(read_site(nonsense)).toMatchObject({ name: "", languages: [], greeting: {}, color: "", max_text_bytes: 0 });
     }
+  });
+});
+
+describe("an answer", () => {
+  const shown = (event: ReturnType<typeof answer>) =>
+    items({
+      log: { conversation: 1, events: [visitor_message(1, "Where?"), event] },
+      outbox: { entries: [] },
+      writing: { turn: 0, text: "" },
+      standing: { owner: "assistant", asked: 1, answered: 1, agent: "", rated: 0 },
+      skew_ms: 0,
+    } as never).find((item) => item.kind === "assistant");
+
+  it("that no model wrote is marked, and a person is still offered where the site says so", () => {
+    expect(shown(answer(2, 1, "On its way.", 5, true))).toMatchObject({ state: "intent", offer: true });
+    expect(shown(answer(2, 1, "On its way.", 5))).toMatchObject({ state: "intent", offer: false });
+  });
+
+  it("brings the texts that it rests on", () => {
+    const rests = answer(2, 1, "Within 30 days.");
+    expect(shown(rests)).toMatchObject({ sources: [] });
+    const sources = [{ title: "Returns", url: "https://shop.example/returns" }];
+    expect(shown({ ...rests, answer: { ...rests.answer!, sources } })).toMatchObject({ state: "complete", sources });
   });
 });

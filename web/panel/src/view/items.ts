@@ -4,11 +4,11 @@ import type { Desk } from "../desk/desk.ts";
 import { unanswered } from "../desk/fold.ts";
 import type { Entry, EntryState } from "../desk/outbox.ts";
 import { to_hex } from "../wire/id.ts";
-import { AnswerEnd, ClosedBy, type Event, HandoverReason } from "../wire/schema.ts";
+import { AnswerEnd, ClosedBy, type Event, HandoverReason, type Source } from "../wire/schema.ts";
 
 /** How an answer ended, or that it has not. */
-export type AnswerState = "writing" | "complete" | "stopped" | "interrupted" | "fallback";
-export type LineKind = "asked" | "handed_over" | "joined" | "closed" | "closed_by_visitor";
+export type AnswerState = "writing" | "complete" | "stopped" | "interrupted" | "fallback" | "intent";
+export type LineKind = "asked" | "handed_over" | "joined" | "ended" | "closed_by_visitor";
 
 interface Common {
   readonly key: string;
@@ -35,6 +35,8 @@ export interface AnswerItem extends Common {
   readonly text: string;
   readonly state: AnswerState;
   readonly offer: boolean;
+  /** What it rests on. */
+  readonly sources: readonly Source[];
 }
 
 export interface AgentItem extends Common {
@@ -52,7 +54,8 @@ export interface LineItem extends Common {
 export type Item = VisitorItem | AnswerItem | AgentItem | LineItem;
 type Draft = Item extends infer I ? (I extends Item ? Omit<I, "first" | "last"> : never) : never;
 
-const STATES: readonly AnswerState[] = ["complete", "complete", "stopped", "interrupted", "fallback"];
+const STATES: readonly AnswerState[] = ["complete", "complete", "stopped", "interrupted", "fallback", "intent"];
+const NO_SOURCES: readonly Source[] = [];
 /** What one speaker says within this time looks like one turn of speech. */
 const GROUP_MS = 5 * 60_000;
 
@@ -106,19 +109,19 @@ function of_event(event: Event, skew_ms: number): Draft | undefined {
   if (agent_message) return { kind: "agent", key, at, agent: agent_message.agent, text: agent_message.text };
   if (handover) return line(handover.reason === HandoverReason.visitor_asked ? "asked" : "handed_over");
   if (assigned?.agent) return line("joined", assigned.agent);
-  if (closed) return line(closed.by === ClosedBy.visitor ? "closed_by_visitor" : "closed");
+  if (closed) return line(closed.by === ClosedBy.visitor ? "closed_by_visitor" : "ended");
   return undefined;
 }
 
 function of_answer(event: Event, skew_ms: number): Draft {
-  const { turn, text, end, offer_person } = event.answer!;
+  const { turn, text, end, offer_person, sources } = event.answer!;
   const state = STATES[end] ?? "complete";
   const offer = offer_person || end === AnswerEnd.fallback;
-  return { kind: "assistant", key: `turn-${turn}`, at: event.at_ms - skew_ms, text, state, offer };
+  return { kind: "assistant", key: `turn-${turn}`, at: event.at_ms - skew_ms, text, state, offer, sources };
 }
 
 function of_writing({ writing: { turn, text } }: Shown): Draft {
-  return { kind: "assistant", key: `turn-${turn}`, at: 0, text, state: "writing", offer: false };
+  return { kind: "assistant", key: `turn-${turn}`, at: 0, text, state: "writing", offer: false, sources: NO_SOURCES };
 }
 
 function of_entry({ outbox }: Shown, entry: Entry): Draft | undefined {

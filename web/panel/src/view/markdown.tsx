@@ -1,7 +1,7 @@
 // An answer's Markdown as elements. Everything goes in as text nodes and checked attributes, so nothing in an answer
 // can become markup.
 
-import { Component, type VNode } from "preact";
+import { Component, type ComponentChildren, type VNode } from "preact";
 import { safe_address } from "../markdown/address.ts";
 import { Growing } from "../markdown/blocks.ts";
 import type { Block, Inline } from "../markdown/tree.ts";
@@ -130,17 +130,31 @@ function span(inline: Inline, words: Strings): VNode | string {
       return <code>{inline.text}</code>;
     case "break":
       return <br />;
-    case "link": {
-      const href = safe_address(inline.href, document.baseURI);
-      if (!href) return <span>{spans(inline.inside, words)}</span>;
+    case "link":
       return (
-        <a href={href} target="_blank" rel="noopener nofollow">
+        <Link to={inline.href} words={words}>
           {spans(inline.inside, words)}
-          <span class="hide"> ({words.new_window})</span>
-        </a>
+        </Link>
       );
-    }
   }
+}
+
+interface LinkProps {
+  readonly to: string;
+  readonly words: Strings;
+  readonly children: ComponentChildren;
+}
+
+/** A link where the address is of a kind that is allowed; else only what it would say. */
+export function Link({ to, words, children }: LinkProps) {
+  const href = to && safe_address(to, document.baseURI);
+  if (!href) return <span>{children}</span>;
+  return (
+    <a href={href} target="_blank" rel="noopener noreferrer nofollow">
+      {children}
+      <span class="hide"> ({words.new_window})</span>
+    </a>
+  );
 }
 
 /** An answer as one would read it out. */

@@ -4,7 +4,7 @@ import { Component } from "preact";
 import type { Desk } from "../desk/desk.ts";
 import { Icon } from "./icons.tsx";
 import type { AgentItem, AnswerItem, Item, LineItem, VisitorItem } from "./items.ts";
-import { Markdown } from "./markdown.tsx";
+import { Link, Markdown } from "./markdown.tsx";
 import type { Strings } from "./strings.ts";
 
 interface MessageProps {
@@ -60,7 +60,7 @@ function FromVisitor({ item, desk, words, language, offline, left }: Of<VisitorI
       {failed ? (
         <div class="below failure">
           <span>
-            <Icon name="alert" /> {words.failed}. {words.errors[item.code] ?? words.error}
+            <Icon name="alert" /> {words.failed}. {words[item.code] ?? words.error}
           </span>
           <button type="button" class="text-button" onClick={() => desk.retry(id)}>
             {words.retry}
@@ -95,29 +95,37 @@ function FromVisitor({ item, desk, words, language, offline, left }: Of<VisitorI
   );
 }
 
+/** How an answer ended that is not just whole, and its picture. */
+const MARKS: Readonly<Record<string, "stop" | "alert" | "">> = { stopped: "stop", interrupted: "alert", intent: "" };
+
 function FromAssistant({ item, desk, words, language, may_ask }: Of<AnswerItem>) {
   const { text, state } = item;
-  const stopped = state === "stopped";
+  const mark = MARKS[state];
   return (
     <div class={`${classes("assistant", item)} ${state}`}>
       {item.first && <Speaker words={words} />}
       {text ? (
         <div class="bubble-text">
           <Markdown text={text} open={state === "writing"} words={words} />
+          {item.sources.length > 0 && (
+            <ul class="sources" aria-label={words.sources}>
+              {item.sources.slice(0, 3).map(({ title, url }) => (
+                <li dir="auto">
+                  <Link to={url} words={words}>
+                    {title}
+                  </Link>
+                </li>
+              ))}
+            </ul>
+          )}
         </div>
       ) : (
-        <p class="aside">{stopped ? words.stopped_empty : words.interrupted}</p>
+        <p class="aside">{mark === "stop" ? words.stopped_empty : words.interrupted}</p>
       )}
-      {text && stopped && (
+      {text && mark !== undefined && (
         <p class="aside">
-          <Icon name="stop" fill />
-          {words.stopped}
-        </p>
-      )}
-      {text && state === "interrupted" && (
-        <p class="aside">
-          <Icon name="alert" />
-          {words.interrupted}
+          {mark && <Icon name={mark} fill={mark === "stop"} />}
+          {words[state as "intent"]}
         </p>
       )}
       {item.offer && may_ask && (

@@ -113,7 +113,7 @@ export class Panel extends Component<PanelProps> {
         </p>
       );
     }
-    if (desk.notice !== undefined) return <p class="bar">{words.errors[desk.notice] ?? words.error}</p>;
+    if (desk.notice !== undefined) return <p class="bar">{words[desk.notice] ?? words.error}</p>;
     return null;
   }
 

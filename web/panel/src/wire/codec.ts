@@ -1,5 +1,6 @@
 // Protobuf for the shapes of schema.ts: what this wire uses and no more (varints and length-delimited fields; no
-// floats, maps, groups or repeated fields). Unknown fields are skipped, so that a newer node can say more.
+// floats, maps or groups, and lists of messages only to read). Unknown fields are skipped, so that a newer node can say
+// more.
 
 import type { Draft, Message, Shape } from "./schema.ts";
 
@@ -15,7 +16,8 @@ const TWO_64 = 2 ** 64;
 const utf8 = new TextEncoder();
 // A node's text is UTF-8 by contract; a replacement character is better than a lost message.
 const text = new TextDecoder("utf-8", { ignoreBOM: true });
-const NOTHING = new Uint8Array(0);
+/** What is not sent; numbers are 0. */
+const EMPTY: Readonly<Record<string, unknown>> = { string: "", bytes: new Uint8Array(0), bool: false };
 
 /** The bytes of a message. Scalars that have their default value are not written, as proto3 wants it. */
 export function encode<S extends Shape>(shape: S, message: Draft<S>): Uint8Array<ArrayBuffer> {
@@ -74,11 +76,11 @@ interface Reader {
 
 function read(shape: Shape, from: Reader, end: number): Record<string, unknown> {
   const message = defaults(shape);
-  const names = numbers(shape);
   while (from.at < end) {
     const tag = read_varint(from, end);
-    const name = names.get(Math.floor(tag / 8));
-    const kind = name === undefined ? undefined : shape[name]![1];
+    const number = Math.floor(tag / 8);
+    const name = Object.keys(shape).find((name) => shape[name]![0] === number);
+    const [, kind, many] = name === undefined ? [] : shape[name]!;
     const wire = tag % 8;
     if (name === undefined || wire !== (is_varint(kind) ? VARINT : DELIMITED)) {
       skip(from, wire, end);
@@ -88,7 +90,9 @@ function read(shape: Shape, from: Reader, end: number): Record<string, unknown> 
     } else {
       const stop = read_length(from, end);
       if (typeof kind === "object") {
-        message[name] = read(kind, from, stop);
+        const inner = read(kind, from, stop);
+        if (many) (message[name] as unknown[]).push(inner);
+        else message[name] = inner;
       } else {
         const slice = from.bytes.slice(from.at, stop);
         message[name] = kind === "string" ? text.decode(slice) : slice;
@@ -106,30 +110,10 @@ const signed = (value: number): number => (value >= TWO_63 ? value - TWO_64 : va
 function defaults(shape: Shape): Record<string, unknown> {
   const message: Record<string, unknown> = {};
   for (const name in shape) {
-    const kind = shape[name]![1];
-    message[name] =
-      typeof kind === "object"
-        ? undefined
-        : kind === "string"
-          ? ""
-          : kind === "bytes"
-            ? NOTHING
-            : kind === "bool"
-              ? false
-              : 0;
+    const [, kind, many] = shape[name]!;
+    message[name] = typeof kind === "object" ? many && [] : (EMPTY[kind] ?? 0);
   }
   return message;
-}
-
-const known = new WeakMap<Shape, Map<number, string>>();
-
-function numbers(shape: Shape): Map<number, string> {
-  let names = known.get(shape);
-  if (!names) {
-    names = new Map(Object.keys(shape).map((name) => [shape[name]![0], name]));
-    known.set(shape, names);
-  }
-  return names;
 }
 
 function read_varint(from: Reader, end: number): number {

@@ -1,8 +1,9 @@
 // The wire of frontdesk.v1.proto, as tables: for each field its number and its kind. The codec reads these tables and
-// the types follow from them, so there is one place to change. A test compares every line with the .proto file.
+// the types follow from them, so there is one place to change. A test compares every line with the .proto file, and names
+// the few things that are left out because a visitor is never sent them, or nothing here asks for them.
 
 export type Scalar = "uint32" | "int64" | "bool" | "string" | "bytes" | "enum";
-export type Field = readonly [number: number, kind: Scalar | Shape];
+export type Field = readonly [number: number, kind: Scalar | Shape, many?: "many"];
 export interface Shape {
   readonly [name: string]: Field;
 }
@@ -19,12 +20,20 @@ type Value<K> = K extends "string"
           ? Message<K> | undefined
           : never;
 
-/** What decoding a shape gives: every scalar is there, a message only if it was sent. */
-export type Message<S extends Shape> = { -readonly [F in keyof S]: Value<S[F][1]> };
+/** What decoding a shape gives: every scalar and every list is there, a message only if it was sent. */
+export type Message<S extends Shape> = {
+  -readonly [F in keyof S]: S[F] extends readonly [number, infer K extends Shape, "many"]
+    ? readonly Message<K>[]
+    : Value<S[F][1]>;
+};
 
 /** What encoding a shape takes: what is left out is not sent. */
 export type Draft<S extends Shape> = {
-  [F in keyof S]?: S[F][1] extends Shape ? Draft<S[F][1]> : Value<S[F][1]>;
+  [F in keyof S]?: S[F] extends readonly [number, infer K extends Shape, "many"]
+    ? readonly Draft<K>[]
+    : S[F][1] extends Shape
+      ? Draft<S[F][1]>
+      : Value<S[F][1]>;
 };
 
 const shape = <const S extends Shape>(fields: S): S => fields;
@@ -65,7 +74,6 @@ export const Opened = shape({ conversation: [1, "uint32"], head: [2, "uint32"], 
 export const Welcome = shape({
   visitor: [1, "string"],
   token: [2, "string"],
-  token_expires_at_ms: [3, "int64"],
   opened: [4, Opened],
   now_ms: [5, "int64"],
   max_text_bytes: [6, "uint32"],
@@ -73,17 +81,18 @@ export const Welcome = shape({
 export const Ack = shape({ id: [1, "bytes"], seq: [2, "uint32"] });
 
 export const VisitorMessage = shape({ id: [1, "bytes"], text: [2, "string"] });
+export const Source = shape({ title: [1, "string"], url: [2, "string"] });
 export const Answer = shape({
   turn: [1, "uint32"],
   text: [2, "string"],
   end: [3, "enum"],
   offer_person: [4, "bool"],
+  sources: [5, Source, "many"],
 });
+// Its summary is for agents, and never sent to a visitor.
 export const Handover = shape({ reason: [1, "enum"] });
 export const Assigned = shape({ agent: [1, "string"] });
 export const AgentMessage = shape({ agent: [1, "string"], text: [2, "string"], id: [3, "bytes"] });
-export const Note = shape({ agent: [1, "string"], text: [2, "string"] });
-export const Hidden = shape({});
 export const Closed = shape({ by: [1, "enum"] });
 export const Rated = shape({ score: [1, "uint32"], comment: [2, "string"] });
 export const Event = shape({
@@ -96,8 +105,6 @@ export const Event = shape({
   agent_message: [7, AgentMessage],
   closed: [8, Closed],
   rated: [9, Rated],
-  note: [10, Note],
-  hidden: [11, Hidden],
 });
 
 export const Delta = shape({
@@ -106,7 +113,7 @@ export const Delta = shape({
   offset: [3, "uint32"],
   text: [4, "string"],
 });
-export const Token = shape({ token: [1, "string"], expires_at_ms: [2, "int64"] });
+export const Token = shape({ token: [1, "string"] });
 export const GoAway = shape({ retry_after_ms: [1, "uint32"] });
 export const Refusal = shape({
   code: [1, "enum"],
@@ -132,12 +139,13 @@ export type ServerFrame = Message<typeof ServerFrame>;
 export type Hello = Draft<typeof Hello>;
 export type Welcome = Message<typeof Welcome>;
 export type Opened = Message<typeof Opened>;
+export type Source = Message<typeof Source>;
 export type Event = Message<typeof Event>;
 export type Delta = Message<typeof Delta>;
 export type Refusal = Message<typeof Refusal>;
 
-export const AnswerEnd = { unspecified: 0, complete: 1, stopped: 2, interrupted: 3, fallback: 4 } as const;
-export const HandoverReason = { unspecified: 0, visitor_asked: 1, assistant: 2 } as const;
+export const AnswerEnd = { unspecified: 0, complete: 1, stopped: 2, interrupted: 3, fallback: 4, intent: 5 } as const;
+export const HandoverReason = { unspecified: 0, visitor_asked: 1, assistant: 2, rule: 3, failures: 4 } as const;
 export const ClosedBy = { unspecified: 0, visitor: 1, agent: 2, site: 3 } as const;
 
 export const ErrorCode = {
