@@ -9,6 +9,7 @@ mod accepts;
 mod added;
 mod appends;
 mod backing;
+mod budget;
 mod comeback;
 #[cfg(feature = "dynamodb")]
 mod cost;
@@ -84,6 +85,11 @@ enum Scenario {
     Cross(cross::Options),
     /// A node is killed or drained: how soon its clients are back, and what the others' visitors notice
     Comeback(comeback::Options),
+    /// The model budget in real time: how much of a provider's quota callers use, and how many requests it refuses
+    Budget(budget::Options),
+    /// Is a caller of `budget`; for this program itself
+    #[command(hide = true)]
+    BudgetCaller(budget::Caller),
     /// What turns, and nodes that do nothing, cost on DynamoDB
     #[cfg(feature = "dynamodb")]
     Cost(cost::Options),
@@ -104,6 +110,9 @@ fn main() -> anyhow::Result<()> {
     if matches!(scenario, Scenario::Node) {
         return runtime.block_on(node::run());
     }
+    if let Scenario::BudgetCaller(caller) = &scenario {
+        return runtime.block_on(budget::run_caller(caller));
+    }
     #[cfg(feature = "dynamodb")]
     if matches!(scenario, Scenario::CountingNode) {
         return runtime.block_on(counting::run());
@@ -119,12 +128,13 @@ fn main() -> anyhow::Result<()> {
             Scenario::Appends(options) => appends::run(&options).await,
             Scenario::Cross(options) => cross::run(&target, &options).await,
             Scenario::Comeback(options) => comeback::run(&target, &options).await,
+            Scenario::Budget(options) => budget::run(&options).await,
             #[cfg(feature = "dynamodb")]
             Scenario::Cost(options) => cost::run(&target, &options).await,
             #[cfg(feature = "dynamodb")]
             Scenario::CountingNode => Ok(()),
             Scenario::Record(options) => recording::run(&target, &options).await,
-            Scenario::Node => Ok(()),
+            Scenario::Node | Scenario::BudgetCaller(_) => Ok(()),
         }
     })
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bounds;
+mod budget;
 mod delivery;
 mod desk;
 mod elsewhere;
