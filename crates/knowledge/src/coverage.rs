@@ -41,7 +41,7 @@ impl Places {
         if all > 0.0 { had / all } else { 0.0 }
     }
 
-    /// How many of a heading's words are asked for, as a sum of weights.
+    /// How many of `concepts` stand in a candidate's headings.
     pub(crate) fn in_heading(&self, concepts: &[Concept], candidate: DocAddress) -> usize {
         let is_in_heading = |sought: &Sought| self.places(sought, candidate) & 1 == 1;
         concepts
