@@ -22,6 +22,7 @@ mod hear;
 mod held;
 pub mod http;
 pub mod identity;
+mod intents;
 mod invocation;
 pub mod invoke;
 mod life;

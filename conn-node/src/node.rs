@@ -12,6 +12,7 @@ use store::Store;
 use telemetry::NodeMetrics;
 
 use crate::admission::Admission;
+use crate::budget::Budgets;
 use crate::clock;
 use crate::conversations::Conversations;
 use crate::drain::Drain;
@@ -19,6 +20,7 @@ use crate::health::Health;
 use crate::hear;
 use crate::held::Held;
 use crate::http::Readiness;
+use crate::intents::{IntentFiles, Intents};
 use crate::invoke::Invoker;
 use crate::limits::Limits;
 use crate::socket::SocketLimits;
@@ -32,6 +34,7 @@ pub(crate) struct Node {
     pub(crate) bus: Option<Arc<dyn Bus>>,
     pub(crate) invoker: Arc<dyn Invoker>,
     pub(crate) metrics: NodeMetrics,
+    pub(crate) budgets: Arc<Budgets>,
     pub(crate) conversations: Conversations,
     pub(crate) tokens: TokenKeys,
     pub(crate) sites: HashMap<String, Site>,
@@ -49,18 +52,22 @@ pub(crate) struct Site {
     pub(crate) admission: Admission,
     /// The bounds and texts of its conversations.
     policy: Arc<Policy>,
+    intents: Option<Intents>,
+    /// Those that are tried for an answer, in order.
+    models: Vec<String>,
 }
 
 /// All sites of the configuration.
 ///
 /// # Errors
-/// One of their public keys cannot be read.
+/// One of their public keys, or of their intents, cannot be read.
 pub(crate) fn sites(config: &Config, has_others: bool) -> Result<HashMap<String, Site>, ConfigError> {
     let salt = rand::random();
+    let mut files = IntentFiles::default();
     let of = |(key, site): (&String, &config::Site)| {
-        let site =
-            Site { admission: Admission::new(key, site)?, policy: Arc::new(policy(config, site, salt, has_others)) };
-        Ok((key.clone(), site))
+        let intents = site.intents.as_deref().map(|path| files.open(key, path)).transpose()?;
+        let policy = Arc::new(policy(config, site, salt, has_others));
+        Ok((key.clone(), Site { admission: Admission::new(key, site)?, policy, intents, models: site.models.clone() }))
     };
     config.sites.iter().map(of).collect()
 }
@@ -91,6 +98,16 @@ impl Node {
     /// The policy of a site; that of a site which is no longer configured is the default one.
     pub(crate) fn policy(&self, site: &str) -> Arc<Policy> {
         self.sites.get(site).map_or_else(|| Arc::new(Policy::default()), |site| Arc::clone(&site.policy))
+    }
+
+    /// The intents of a site, if it has any and they are trained.
+    pub(crate) fn intents(&self, site: &str) -> Option<&intent::Model> {
+        self.sites.get(site)?.intents.as_ref()?.get()
+    }
+
+    /// The models of a site, in the order in which they are tried.
+    pub(crate) fn models(&self, site: &str) -> &[String] {
+        self.sites.get(site).map_or(&[], |site| &site.models)
     }
 
     /// The conversation, read from the store if it is not in memory. `None`: the store does not answer.

@@ -8,13 +8,14 @@ use axum::Router;
 use bus::nats::NatsBus;
 use bus::redis::RedisBus;
 use bus::{Bus, BusError};
-use config::{BusUrl, Config, ConfigError, DEFAULT_MODEL, Data, EXIT_CODE_BAD_CONFIG, StoreUrl};
+use config::{BusUrl, Config, ConfigError, DEFAULT_MODEL, Data, EXIT_CODE_BAD_CONFIG, Model, StoreUrl};
 use governor::clock::DefaultClock;
 use store::embedded::{EmbeddedStore, OpenError, Options};
 use store::{RedisStore, Store, StoreError};
 use telemetry::{MetricsError, NodeMetrics};
 use tokio::net::TcpListener;
 
+use crate::budget::{Budgets, ModelLimits};
 use crate::conversations::Conversations;
 use crate::drain::{self, Drain};
 use crate::health::Health;
@@ -156,14 +157,17 @@ pub async fn bind(config: Config, parts: Parts) -> Result<Bound, RunError> {
     let tokens = TokenKeys::new(&config.tokens, own_key)?;
     let listener = listen("node.listen", config.node.listen).await?;
     let metrics_listener = listen("node.metrics_listen", config.node.metrics_listen).await?;
+    let store: Arc<dyn Store> = Arc::new(TimedStore::new(parts.store, Duration::from_millis(config.store.timeout_ms)));
+    let (metrics, process) = (metrics(&config)?, rand::random::<u32>());
     let node = Node {
-        store: Arc::new(TimedStore::new(parts.store, Duration::from_millis(config.store.timeout_ms))),
+        budgets: Budgets::new(models(&config), &store, &format!("{process:08x}-{}", config.node.name), &metrics.budget),
+        store,
         sites: sites(&config, parts.bus.is_some())?,
         health: Health::default(),
-        speaker: format!("{}/{:08x}", config.node.name, rand::random::<u32>()),
+        speaker: format!("{}/{process:08x}", config.node.name),
         bus: parts.bus,
         invoker: parts.invoker,
-        metrics: metrics(&config)?,
+        metrics,
         conversations: Conversations::new(),
         tokens,
         limits: Limits::new(&config.node, &config.limits, DefaultClock::default()),
@@ -176,6 +180,20 @@ pub async fn bind(config: Config, parts: Parts) -> Result<Bound, RunError> {
     let router = http::router(&node.config, move || asked.readiness(), responses, erase::router(Arc::clone(&node)));
     let router = router.map_err(RunError::Files)?;
     Ok(Bound { node, listener, metrics_listener, router })
+}
+
+/// All models of the configuration, and what they are known to allow.
+fn models(config: &Config) -> impl Iterator<Item = (String, ModelLimits)> {
+    let default = (DEFAULT_MODEL.to_owned(), Model::from(&config.ai));
+    let all = config.models.iter().map(|(name, model)| (name.clone(), model.clone())).chain([default]);
+    all.map(|(name, model)| {
+        let limits = ModelLimits {
+            requests_per_minute: model.requests_per_minute,
+            tokens_per_minute: model.tokens_per_minute,
+            max_tokens: model.max_tokens.into(),
+        };
+        (name, limits)
+    })
 }
 
 fn metrics(config: &Config) -> Result<NodeMetrics, MetricsError> {
@@ -231,6 +249,7 @@ impl Bound {
             tokio::spawn(due::forget(Arc::clone(&node))),
             tokio::spawn(life::control(Arc::clone(&node))),
             tokio::spawn(health::watch(Arc::clone(&node))),
+            tokio::spawn(Arc::clone(&node.budgets).run()),
         ];
         shutdown.await;
         drain::drain(&node).await;

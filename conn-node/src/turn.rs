@@ -6,10 +6,13 @@ mod record;
 use std::sync::Arc;
 use std::time::Duration;
 
+use conversation::budget::Size;
 use conversation::{Invocation, Outcome};
 use protocol::function::{AiLine, AiOutcome, FailureReason};
 use tokio::time::{Instant, timeout_at};
 
+use crate::budget::{Ask, Grant, Refused};
+use crate::clock;
 use crate::fallback;
 use crate::held::Held;
 use crate::invocation::Reader;
@@ -33,7 +36,8 @@ pub(crate) async fn run(node: Arc<Node>, held: Arc<Held>, invocation: Invocation
             return Outcome::Failure; // What was written is kept.
         }
         record.handle_fallback(unanswered.reason());
-        fallback::answer(&node, &held, &invocation)
+        let intents = node.intents(held.id().site());
+        fallback::answer(intents, &invocation.lines, &held.language(), invocation.failures)
     });
     record.end(&node.metrics.assistant, &outcome);
     held.handle_outcome(&node, invocation.run, outcome);
@@ -48,6 +52,8 @@ enum Unanswered {
     Silent,
     #[error("it failed: {}", .0.as_str())]
     Failed(FailureReason),
+    #[error("it was not asked: {0}")]
+    NoBudget(#[from] Refused),
 }
 
 impl Unanswered {
@@ -57,6 +63,7 @@ impl Unanswered {
             Self::Function(error) => error.as_str(),
             Self::Silent => "silent",
             Self::Failed(_) => "ok",
+            Self::NoBudget(_) => "no_budget",
         }
     }
 
@@ -68,6 +75,7 @@ impl Unanswered {
             Self::Function(InvokeError::Failed(_)) => "function_failed",
             Self::Function(InvokeError::TimedOut(_)) | Self::Silent => "function_timeout",
             Self::Failed(reason) => reason.as_str(),
+            Self::NoBudget(_) => FailureReason::Budget.as_str(),
         }
     }
 }
@@ -81,9 +89,18 @@ async fn ask(
     record: &mut Record,
 ) -> Result<Outcome, Unanswered> {
     let silent_at = Instant::now() + Duration::from_millis(node.config.ai.first_token_ms) + HEAD_START;
-    let request = payload::request(held, invocation);
+    let mut grant = grant(node, held, invocation).await?;
+    let request = payload::request(held, invocation, grant.models());
     let reader = Reader::invoke(node, &node.config.functions.ai_name, &request, invocation.deadline);
-    let mut reader = timeout_at(silent_at, reader).await.map_err(|_| Unanswered::Silent)??;
+    let mut reader = match timeout_at(silent_at, reader).await {
+        Ok(Ok(reader)) => reader,
+        Ok(Err(error)) => {
+            grant.give_back();
+            return Err(error.into());
+        }
+        // Nobody knows whether a model is being asked.
+        Err(_) => return Err(Unanswered::Silent),
+    };
     loop {
         let line = reader.next::<AiLine>();
         let line = match record.has_begun() {
@@ -96,13 +113,30 @@ async fn ask(
                 node.metrics.deltas.inc();
                 held.handle(node, |live, now| live.handle_delta(now, invocation.run, &text));
             }
-            AiLine::Report(report) => record.handle_report(report),
-            AiLine::Quota(_) | AiLine::Unknown(_) => {}
+            AiLine::Quota(quota) => grant.handle_quota(&quota),
+            AiLine::Report(report) => {
+                grant.handle_report(&report);
+                record.handle_report(report);
+            }
+            AiLine::Unknown(_) => {}
             AiLine::Outcome(AiOutcome::Answer(answer)) => return Ok(payload::answer(answer)),
             AiLine::Outcome(AiOutcome::Handover(handover)) => return Ok(payload::handover(&handover)),
             AiLine::Outcome(AiOutcome::Failure(failure)) => return Err(Unanswered::Failed(failure.reason)),
         }
     }
+}
+
+/// Takes budget of the site's models. Half of the first-token clock may pass with waiting for it; the other half is the
+/// model's.
+async fn grant(node: &Node, held: &Held, invocation: &Invocation) -> Result<Grant, Refused> {
+    let site = held.id().site();
+    let ask = Ask {
+        site,
+        models: node.models(site),
+        size: Size::of(invocation.lines.iter().map(|line| &*line.text)),
+        until: clock::now() + node.config.ai.first_token_ms / 2,
+    };
+    node.budgets.acquire(ask).await
 }
 
 /// Counts a turn for as long as it runs, also one that is given up.

@@ -5,8 +5,8 @@ use protocol::function::{self, AiAnswer, AiHandover, AiRequest};
 
 use crate::held::Held;
 
-/// The turn, for the function.
-pub(super) fn request(held: &Held, invocation: &Invocation) -> AiRequest {
+/// The turn, for the function, which may ask these models.
+pub(super) fn request(held: &Held, invocation: &Invocation, models: Vec<String>) -> AiRequest {
     AiRequest {
         site: held.id().site().to_owned(),
         conversation: held.id().as_str().to_owned(),
@@ -14,7 +14,7 @@ pub(super) fn request(held: &Held, invocation: &Invocation) -> AiRequest {
         messages: invocation.lines.iter().map(message).collect(),
         language: held.language(),
         deadline_ms: i64::try_from(invocation.deadline).unwrap_or(i64::MAX),
-        models: vec![],
+        models,
         failures: invocation.failures,
     }
 }

@@ -55,6 +55,8 @@ impl Record {
             metrics.tokens(&site, model, report.prompt_tokens, report.completion_tokens);
         }
         match (first_delta, fallback) {
+            // An intent's reply may come in pieces too.
+            (Some(_), _) if model.is_empty() => {}
             (Some(first), _) => {
                 metrics.first_token(model, first);
                 // Without a report nobody knows how much of it the model took.

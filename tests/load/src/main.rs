@@ -19,6 +19,7 @@ mod cross;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 mod endpoint;
+mod fallback;
 mod idle;
 mod machine;
 mod node;
@@ -75,6 +76,8 @@ enum Scenario {
     Accepts(accepts::Options),
     /// Time that the node adds: frame in to function invoked, and delta in to frame out
     Added(added::Options),
+    /// How late the first byte of a fallback is, where the model hangs and where the function does
+    Fallback(fallback::Options),
     /// Time to the first visible token, and CPU time, in ordinary traffic
     Tokens(tokens::Options),
     /// Bytes on the wire of a recorded conversation, protobuf against JSON
@@ -123,6 +126,7 @@ fn main() -> anyhow::Result<()> {
             Scenario::Idle(options) => idle::run(&target, &options).await,
             Scenario::Accepts(options) => accepts::run(&target, &options).await,
             Scenario::Added(options) => added::run(&target, &options).await,
+            Scenario::Fallback(options) => fallback::run(&target, &options).await,
             Scenario::Tokens(options) => tokens::run(&target, &options).await,
             Scenario::Wire(options) => wire::run(&options),
             Scenario::Appends(options) => appends::run(&options).await,

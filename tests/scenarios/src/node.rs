@@ -123,6 +123,18 @@ impl Setup {
         (self.start().await, self.functions)
     }
 
+    /// The node as it would start.
+    ///
+    /// # Errors
+    /// It would not.
+    pub async fn bind(&self) -> Result<conn_node::Bound, conn_node::RunError> {
+        conn_node::bind(self.config(), self.parts()).await
+    }
+
+    fn parts(&self) -> Parts {
+        Parts { store: Arc::clone(&self.store), bus: self.bus.clone(), invoker: Arc::new(self.functions.clone()) }
+    }
+
     /// Starts the node.
     pub async fn start(&self) -> TestNode {
         TestNode::start(self).await
@@ -147,12 +159,7 @@ pub struct TestNode {
 impl TestNode {
     async fn start(setup: &Setup) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let parts = Parts {
-            store: Arc::clone(&setup.store),
-            bus: setup.bus.clone(),
-            invoker: Arc::new(setup.functions.clone()),
-        };
-        let config = setup.config();
+        let (config, parts) = (setup.config(), setup.parts());
         let bound = runtime.spawn(async move { conn_node::bind(config, parts).await.unwrap() }).await.unwrap();
         let (address, metrics_address) = (bound.address(), bound.metrics_address());
         let (stop, stopped) = oneshot::channel::<()>();

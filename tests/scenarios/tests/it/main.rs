@@ -5,6 +5,7 @@
 mod admission;
 mod drain;
 mod erase;
+mod fallback;
 mod folder;
 mod frames;
 mod functions;
