@@ -44,18 +44,16 @@ fn answer_words(answer: &Answer) -> String {
         }
         AnswerEnd::Interrupted => format!("{}, marked as interrupted", shown(text)),
         AnswerEnd::Fallback => "the site's fallback text".to_owned(),
-        AnswerEnd::Intent => format!("the site's own reply: {}", shown(text)),
+        AnswerEnd::Intent => "the site's own reply to what it recognised".to_owned(),
         other => format!("{}: {}", other.as_str_name(), shown(text)),
     };
     if answer.offer_person { what + ", and the offer of a person" } else { what }
 }
 
 fn shown(text: &str) -> String {
-    let plain = |text: &str| text.replace('|', "\\|").replace('\n', " ");
-    match text.char_indices().nth(SHOWN) {
-        None => format!("“{}”", plain(text)),
-        Some(_) if text.len() > 2048 => format!("{} KiB of the answer", text.len().div_ceil(1024)),
-        Some((end, _)) => format!("“{}…”", plain(&text[..end])),
+    match text.chars().count() {
+        count if count > SHOWN => format!("{} KiB of the answer", text.len().div_ceil(1024)),
+        _ => format!("“{}”", text.replace('|', "\\|").replace('\n', " ")),
     }
 }
 
@@ -75,7 +73,7 @@ mod tests {
             "the 3 words that came, marked as interrupted"
         );
         assert_eq!(answer("Sorry.", AnswerEnd::Fallback, true), "the site's fallback text, and the offer of a person");
-        assert_eq!(answer("Three days.", AnswerEnd::Intent, false), "the site's own reply: “Three days.”");
+        assert_eq!(answer("Three days.", AnswerEnd::Intent, false), "the site's own reply to what it recognised");
         assert_eq!(
             answer(&"x".repeat(5000), AnswerEnd::Interrupted, false),
             "5 KiB of the answer, marked as interrupted"

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use provider::{HowToClose, Options, Provider};
+use provider::{HowToClose, Latency, Options, Provider};
 use reqwest::{Client, ClientBuilder, Version};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -151,6 +151,29 @@ async fn nothing_listens_any_more_when_it_is_dropped() {
     drop(provider);
     assert_eq!(socket.read(|_| false).await, (vec![], None));
     soon(async { while TcpStream::connect(address).await.is_ok() {} }).await;
+}
+
+#[tokio::test]
+async fn on_http2_answers_are_cut_end_with_their_connection_and_outlive_a_goaway() {
+    let provider = with(|settings| settings.answers.per_token_ms = Latency::Fixed(20.0)).await;
+    let client = client("").http2_prior_knowledge().build().unwrap();
+    let ask = async |model: &str| {
+        let request = client.post(format!("{}/chat/completions", provider.url())).body(question(model).to_string());
+        request.send().await.unwrap()
+    };
+    let mut other = ask("mock/stall-after-headers").await;
+    let mut cut = ask("mock/cut-after:1").await;
+    assert!(cut.chunk().await.unwrap().is_some());
+    while let Ok(Some(_)) = cut.chunk().await {}
+    let ended = soon(other.chunk()).await;
+    assert!(ended.is_err(), "{ended:?}");
+
+    let mut answer = ask("any").await;
+    answer.chunk().await.unwrap().unwrap();
+    provider.close_connections(HowToClose::Gently);
+    assert!(answer.text().await.unwrap().ends_with("data: [DONE]\n\n"));
+    assert!(ask("any").await.text().await.unwrap().ends_with("data: [DONE]\n\n"));
+    assert_eq!(provider.counts().connections.http2, 3);
 }
 
 #[tokio::test]
