@@ -72,6 +72,9 @@ fn judged(model: &Model, messages: &Messages) -> anyhow::Result<()> {
             report.out_of_scope
         );
     }
+    if report.out_of_scope > 0 {
+        println!("| refused where exactly 95 % are kept | {:.1} % |", refused_at_95_kept(model, messages) * 100.0);
+    }
     let instant = report.instant;
     println!(
         "| instant answers | {:.1} % of all, {:.2} % of them right |",
@@ -90,6 +93,18 @@ fn judged(model: &Model, messages: &Messages) -> anyhow::Result<()> {
     );
     println!("| calibration error | {:.1} points |", report.calibration_error * 100.0);
     Ok(())
+}
+
+/// The share of messages out of scope below the score that 95 % of those in scope reach: what others report.
+fn refused_at_95_kept(model: &Model, messages: &Messages) -> f64 {
+    let scores = |is_inside: bool| {
+        let own = messages.messages.iter().filter(move |(_, key)| key.is_some() == is_inside);
+        own.map(|(text, _)| model.classify(text).score()).collect::<Vec<_>>()
+    };
+    let (mut inside, outside) = (scores(true), scores(false));
+    inside.sort_unstable_by(f32::total_cmp);
+    let least = inside.get(inside.len() / 20).copied().unwrap_or_default();
+    outside.iter().filter(|score| **score < least).count() as f64 / outside.len().max(1) as f64
 }
 
 /// How often each message is judged; the middle time counts, so that what else the machine does is left out.

@@ -55,6 +55,8 @@ pub(crate) struct Judged {
     /// The same of `second`.
     pub second_confidence: f32,
     pub in_scope: bool,
+    /// The highest score, by which `in_scope` is judged.
+    pub score: f32,
 }
 
 /// What is to be done with a message.
@@ -76,8 +78,8 @@ impl Calibration {
         let confidences = self.confidences(scores);
         let (best, confidence) = highest(&confidences, None);
         let (second, second_confidence) = highest(&confidences, Some(best));
-        let in_scope = scores.get(best).is_some_and(|score| *score >= self.least_score);
-        Judged { best, second, confidence, second_confidence, in_scope }
+        let score = scores.get(best).copied().unwrap_or(f32::MIN);
+        Judged { best, second, confidence, second_confidence, in_scope: score >= self.least_score, score }
     }
 
     /// How likely each intent is right: likely among the intents, times likely in scope.

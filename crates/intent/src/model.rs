@@ -233,6 +233,11 @@ impl Model {
 }
 
 impl Ranking<'_> {
+    /// How much the message is like the first intent's examples. By this number, of no unit, scope is judged.
+    pub fn score(&self) -> f32 {
+        self.judged.score
+    }
+
     /// How confident the model is of the first intent, 0 to 1.
     pub fn confidence(&self) -> f32 {
         self.judged.confidence

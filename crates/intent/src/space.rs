@@ -64,22 +64,20 @@ impl Space {
         self.importance.len()
     }
 
-    /// The vector of a message with these hashes, in the order of rows.
+    /// The vector of a message with these hashes, in the order in which features first occur.
     pub(crate) fn vector(&self, hashes: &[u64]) -> Vec<Value> {
+        let mut counts = Counts::new(hashes.len());
         let mut squares = 0.0;
-        let mut rows: Vec<u32> = Vec::with_capacity(hashes.len());
         for hash in hashes {
             match self.vocabulary.row(*hash) {
-                Some(row) => rows.push(row),
+                Some(row) => counts.add(row),
                 None => squares += (self.unknown * weight(*hash)).powi(2),
             }
         }
-        rows.sort_unstable();
-        let mut values: Vec<Value> = Vec::with_capacity(rows.len());
-        for same in rows.chunk_by(|one, other| one == other) {
-            let Some(row) = same.first().copied() else { continue };
+        let mut values = Vec::with_capacity(counts.rows.len());
+        for (row, count) in counts.rows {
             let importance = usize::try_from(row).ok().and_then(|row| self.importance.get(row)).copied();
-            let value = importance.unwrap_or_default() * damped(same.len());
+            let value = importance.unwrap_or_default() * damped(count);
             squares += value * value;
             values.push(Value { row, value });
         }
@@ -88,6 +86,39 @@ impl Space {
             values.iter_mut().for_each(|one| one.value /= length);
         }
         values
+    }
+}
+
+/// How often each row occurs: a small hash table, because sorting rows took most of a long message's time.
+struct Counts {
+    rows: Vec<(u32, usize)>,
+    /// One more than the place in `rows`; 0: free. At least twice as many as rows, and a power of two.
+    places: Vec<u32>,
+}
+
+impl Counts {
+    fn new(most: usize) -> Self {
+        Self { rows: Vec::with_capacity(most), places: vec![0; (most.max(1) * 2).next_power_of_two()] }
+    }
+
+    fn add(&mut self, row: u32) {
+        let mask = self.places.len() - 1;
+        let mut at = (row.wrapping_mul(0x9e37_79b9) >> 8) as usize & mask;
+        loop {
+            let Some(place) = self.places.get_mut(at) else { return };
+            match self.rows.get_mut((*place as usize).wrapping_sub(1)) {
+                Some((known, count)) if *known == row => {
+                    *count += 1;
+                    return;
+                }
+                Some(_) => at = (at + 1) & mask,
+                None => {
+                    self.rows.push((row, 1));
+                    *place = self.rows.len() as u32;
+                    return;
+                }
+            }
+        }
     }
 }
 

@@ -23,12 +23,12 @@ fn held_out_messages_are_judged_as_measured() {
     expect![[r#"
         On messages that the model has not learned from:
           right intent     92.3 % (60 of 65)
-          kept in scope    96.9 % (63 of 65)
-          refused          56.0 % (14 of 25) out of scope
-          sure             50.0 % (45 of 90) of all; right: 100.0 % (45 of 45) (confidence from 0.62)
+          kept in scope    100.0 % (65 of 65)
+          refused          40.0 % (10 of 25) out of scope
+          sure             52.2 % (47 of 90) of all; right: 100.0 % (47 of 47) (confidence from 0.57)
           asked back       7.8 % (7 of 90) of all; right: 71.4 % (5 of 7)
-          instant          27.8 % (25 of 90) of all; right: 100.0 % (25 of 25) (confidence from 0.93)
-          confidence       19.3 points away from the share that is right
+          instant          21.1 % (19 of 90) of all; right: 100.0 % (19 of 19) (confidence from 0.96)
+          confidence       18.7 points away from the share that is right
         Intents that are found least:
           contact                          50.0 % (1 of 2)
           refund_time                      50.0 % (1 of 2)
@@ -36,14 +36,15 @@ fn held_out_messages_are_judged_as_measured() {
           damaged_parcel                   75.0 % (3 of 4)
           returns                          75.0 % (3 of 4)
         Taken for another:
+          3 × (out of scope) taken for brewing: what is 15 percent of 80 · how do I cook rice · 一百美元换多少人民币
           2 × (out of scope) taken for complaint: sing me a song · 给我讲个故事
           2 × (out of scope) taken for contact: who invented the telephone · where can I buy a used car
           2 × (out of scope) taken for recommendation: do you like dogs · 你叫什么名字
-          1 × (out of scope) taken for brewing: how do I cook rice
+          2 × (out of scope) taken for wholesale: can you write python code for me · what's your name
           1 × (out of scope) taken for invoice: I need a plumber
           1 × (out of scope) taken for opening_hours: is it going to rain on sunday
+          1 × (out of scope) taken for shipping_time: how far is the moon
           1 × (out of scope) taken for teaware_care: 手机充不进电怎么办
-          1 × (out of scope) taken for wholesale: what's your name
           1 × contact taken for change_address: 给我一个邮箱地址
           1 × damaged_parcel taken for caffeine: 寄来的茶不是我买的那款
           1 × payment_methods taken for contact: 可以用花呗或者微信吗
@@ -59,13 +60,13 @@ fn cross_validation_reports_what_was_measured() {
     let head: Vec<_> = report.lines().take(8).collect();
     expect![[r#"
         Cross-validation in 5 parts: every example was judged by a model without it.
-          right intent     70.0 % (376 of 537)
+          right intent     68.0 % (365 of 537)
           kept in scope    95.2 % (511 of 537)
-          refused          40.0 % (20 of 50) out of scope
-          sure             49.2 % (289 of 587) of all; right: 90.3 % (261 of 289) (confidence from 0.62)
-          asked back       6.1 % (36 of 587) of all; right: 86.1 % (31 of 36)
-          instant          29.3 % (172 of 587) of all; right: 98.8 % (170 of 172) (confidence from 0.93)
-          confidence       13.0 points away from the share that is right"#]]
+          refused          50.0 % (25 of 50) out of scope
+          sure             47.5 % (279 of 587) of all; right: 90.3 % (252 of 279) (confidence from 0.57)
+          asked back       6.0 % (35 of 587) of all; right: 82.9 % (29 of 35)
+          instant          21.8 % (128 of 587) of all; right: 99.2 % (127 of 128) (confidence from 0.96)
+          confidence       11.9 points away from the share that is right"#]]
     .assert_eq(&head.join("\n"));
 }
 
