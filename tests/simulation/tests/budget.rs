@@ -11,8 +11,8 @@ struct Goal {
     jain: f64,
 }
 
-const WITH_HEADERS: Goal = Goal { used: 0.95, refused: 0.001, halved_s: 10, doubled_s: 20, jain: 0.985 };
-const WITHOUT: Goal = Goal { used: 0.9, refused: 0.01, halved_s: 12, doubled_s: 20, jain: 0.975 };
+const WITH_HEADERS: Goal = Goal { used: 0.95, refused: 0.001, halved_s: 10, doubled_s: 20, jain: 0.99 };
+const WITHOUT: Goal = Goal { used: 0.9, refused: 0.01, halved_s: 12, doubled_s: 20, jain: 0.97 };
 
 impl Goal {
     fn check(&self, setting: &Setting, figures: &Figures) {
@@ -74,7 +74,8 @@ fn without_the_store_callers_stay_within_the_quota_and_come_back_within_it() {
         let away = figures.by_second[82..95].iter().sum::<f64>() / 13.0;
         assert!((0.7..1.0).contains(&away), "{away}");
         let back = figures.by_second[95..100].iter().sum::<f64>() / 5.0;
-        assert!((0.8..1.1).contains(&back), "{back}");
+        // The server's bucket holds a second's worth.
+        assert!((0.8..1.2).contains(&back), "{back}");
         assert!(figures.refused < 0.001, "{}", figures.refused);
     }
 }

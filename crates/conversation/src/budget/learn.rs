@@ -28,6 +28,14 @@ const PROPOSAL_MS: Millis = 2_000;
 /// The most sites in one notice.
 const MOST_SITES: usize = 256;
 
+/// What this node asked the others to believe.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Proposed {
+    /// By how much it moves the line of all, milliseconds.
+    pause: Millis,
+    at: Millis,
+}
+
 impl Shared {
     /// Nothing is known.
     pub fn new(now: Millis) -> Self {
@@ -95,12 +103,19 @@ impl ModelBudget {
             next.guess = self.asked_by_all(now);
         }
         if !is_explained {
-            let scale = if self.has_headers { next.scale.dip(sent_at, now) } else { next.scale.cut(sent_at, now) };
+            let scale = match (self.has_headers, next.guess == self.shared.guess) {
+                (true, _) => next.scale.dip(sent_at, now),
+                (false, true) => next.scale.cut(sent_at, now),
+                (false, false) => next.scale.cut_guess(sent_at, now),
+            };
             next.scale = scale.unwrap_or(next.scale);
         }
         let is_known = next.scale == self.shared.scale && !is_explained;
         let pause = retry_after.unwrap_or(if is_known { 0 } else { PAUSE_MS }).min(LONGEST_BLOCK_MS);
-        next.blocked_until = next.blocked_until.max(now + pause);
+        if now + pause > next.blocked_until + PAUSE_MS {
+            // Many were under way when the first was refused; each says the same, a little later.
+            next.blocked_until = now + pause;
+        }
         if next != self.shared {
             self.propose(next, now);
         }
@@ -118,8 +133,10 @@ impl ModelBudget {
 
     /// Acts on it at once, and asks the others to.
     fn propose(&mut self, next: Shared, now: Millis) {
+        // What an earlier refusal has added to the pause is in the line already.
+        let pause = next.blocked_until.max(now) - self.shared.blocked_until.max(now).min(next.blocked_until.max(now));
         self.adopt(next.clone(), now);
-        self.proposed = Some((next.clone(), now));
+        self.proposed = Some(Proposed { pause, at: now });
         self.outputs.push_back(Output::Propose(next));
     }
 
@@ -144,7 +161,7 @@ impl ModelBudget {
     /// The shared record; `None`: there is none.
     pub fn handle_shared(&mut self, shared: Option<Shared>, now: Millis) {
         self.look_at = now + self.look_after(now);
-        if self.proposed.as_ref().is_some_and(|(_, at)| now < at + PROPOSAL_MS) {
+        if self.proposed.is_some_and(|proposed| now < proposed.at + PROPOSAL_MS) {
             return;
         }
         if let Some(mut shared) = shared {
@@ -160,14 +177,14 @@ impl ModelBudget {
 
     /// Whether the proposal is now the shared record. If another node was faster, the record is to be read again.
     pub fn handle_proposed(&mut self, is_shared: bool, now: Millis) {
-        let Some((proposed, at)) = self.proposed.take() else { return };
+        let Some(proposed) = self.proposed.take() else { return };
         if !is_shared {
             self.look_at = now;
             return;
         }
-        if proposed.blocked_until > at {
+        if proposed.pause > 0 {
             // Whoever reserves from now on stands behind the pause.
-            let pause = proposed.blocked_until.saturating_sub(now).max(1) as f64 / 60_000.0;
+            let pause = proposed.pause as f64 / 60_000.0;
             let (requests, tokens) = self.rates(now);
             self.owed.0 += (requests.unwrap_or(0.0) * REQUEST as f64 * pause) as i64;
             self.owed.1 += (tokens.unwrap_or(0.0) * pause) as i64;

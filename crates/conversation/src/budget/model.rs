@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::demand::Demand;
+use super::learn::Proposed;
 use super::queue::{Queue, Waiting};
 use super::slots::{Slot, Slots};
 use super::{Estimates, Limits, Notice, Output, REQUEST, Refusal, Shared, Size, Take, Ticket};
@@ -52,7 +53,7 @@ pub struct ModelBudget {
     pub(super) active_at: Option<Millis>,
     pub(super) look_at: Millis,
     pub(super) gather_at: Millis,
-    pub(super) proposed: Option<(Shared, Millis)>,
+    pub(super) proposed: Option<Proposed>,
     pub(super) has_headers: bool,
 }
 

@@ -27,8 +27,8 @@ const DIP: f64 = 0.9;
 /// nothing has changed; doubled within ten seconds, if something has.
 const BOLDER: f64 = 0.015;
 
-/// By how much it grows in a step while no refusal is known at all.
-const FIRST: f64 = 1.2;
+/// By how much it grows in a step until the second cut: until then nothing is measured.
+const FIRST: f64 = 1.15;
 
 /// Where the truth is thought to be between the mean since the last refusal (0) and the rate that was refused (1).
 const TRUST_NEWEST: f64 = 0.33;
@@ -65,7 +65,7 @@ impl Scale {
             return None;
         }
         let since = now.saturating_sub(self.cut_at);
-        let ceiling = if since < AGAIN_MS || self.ceiling.is_none() {
+        let ceiling = if since < AGAIN_MS || self.cut_at == 0 {
             self.value * BLIND / BELOW
         } else {
             // From one refusal to the next, the model's bucket went from empty to empty: what it gave is what flowed in, or
@@ -75,6 +75,11 @@ impl Scale {
         };
         let value = (ceiling * BELOW).clamp(LOWEST, HIGHEST);
         Some(Self { value, ceiling: Some(ceiling), cut_at: now, changed_at: now, asked: 0.0, beyond: 0 })
+    }
+
+    /// The same, where the limits that it multiplies were guessed just now: they may be far too low, so it rises fast.
+    pub(crate) fn cut_guess(&self, sent_at: Millis, now: Millis) -> Option<Self> {
+        self.cut(sent_at, now).map(|cut| Self { ceiling: None, ..cut })
     }
 
     /// After a refusal by a model whose headers tell its limit: a little less for a few seconds.

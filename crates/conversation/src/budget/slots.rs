@@ -50,7 +50,12 @@ impl Slots {
     pub(crate) fn wants_more(&self, ready: usize, now: Millis) -> bool {
         let asked = self.slots.iter().filter(|slot| slot.ready_at.is_none()).count();
         let newest = self.slots.iter().filter_map(|slot| slot.ready_at).max().unwrap_or(0);
-        ready > self.slots.len() && asked < MOST_ASKED[usize::from(self.is_line_long)] && newest < now + self.horizon()
+        let held = self.slots.len();
+        let is_enough = self.is_line_long && held as f64 >= self.weight.max(1.0);
+        ready > held
+            && !is_enough
+            && asked < MOST_ASKED[usize::from(self.is_line_long)]
+            && newest < now + self.horizon()
     }
 
     /// Says how much this node has to serve, where 1 is an even part of all nodes' work.
@@ -199,8 +204,12 @@ mod tests {
         assert!(!slots.wants_more(0, 0) && slots.wants_more(1, 0));
         let call = slots.ask(10, 0);
         assert!(!slots.wants_more(1, 0) && slots.wants_more(2, 0));
+        slots.handle_reserved(call, HORIZON_MS / 2, 0);
+        assert!(slots.wants_more(2, 0), "the line is short");
         slots.handle_reserved(call, HORIZON_MS, 0);
-        assert!(!slots.wants_more(2, 0) && slots.wants_more(2, 1));
+        assert!(!slots.wants_more(2, 1), "the line is long, and one is enough");
+        slots.set_weight(2.0);
+        assert!(slots.wants_more(2, 0), "unless there is more to do than elsewhere");
     }
 
     #[test]
