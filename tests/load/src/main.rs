@@ -23,6 +23,7 @@ mod fallback;
 mod idle;
 mod machine;
 mod node;
+mod overhead;
 mod pair;
 mod process;
 mod recording;
@@ -93,6 +94,8 @@ enum Scenario {
     /// Is a caller of `budget`; for this program itself
     #[command(hide = true)]
     BudgetCaller(budget::Caller),
+    /// What node and function add to the time to the first token, through the emulator, with a provider that keeps its time
+    Overhead(overhead::Options),
     /// What turns, and nodes that do nothing, cost on DynamoDB
     #[cfg(feature = "dynamodb")]
     Cost(cost::Options),
@@ -132,6 +135,7 @@ fn main() -> anyhow::Result<()> {
             Scenario::Appends(options) => appends::run(&options).await,
             Scenario::Cross(options) => cross::run(&target, &options).await,
             Scenario::Comeback(options) => comeback::run(&target, &options).await,
+            Scenario::Overhead(options) => overhead::run(&options).await,
             Scenario::Budget(options) => budget::run(&options).await,
             #[cfg(feature = "dynamodb")]
             Scenario::Cost(options) => cost::run(&target, &options).await,

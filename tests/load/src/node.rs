@@ -20,7 +20,7 @@ use crate::process::Process;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One machine plays thousands of visitors: what bounds one visitor or address must not bound it.
-const SETTINGS: &[(&str, &str)] = &[
+pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("NODE_MAX_CONNECTIONS", "19500"),
     ("NODE_MAX_ACCEPTS_PER_SECOND", "1000000"),
     ("LIMITS_CONNECTS_PER_ADDRESS_PER_SECOND", "1000000"),
@@ -202,11 +202,11 @@ fn command(target: &Target, role: &str) -> anyhow::Result<Command> {
 }
 
 /// An address that is free now; nobody else on this machine is expected to take it in the next moment.
-fn free_address() -> std::io::Result<SocketAddr> {
+pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
-async fn until_ready(address: SocketAddr) {
+pub(crate) async fn until_ready(address: SocketAddr) {
     let mut ticks = interval(Duration::from_millis(5));
     loop {
         ticks.tick().await;

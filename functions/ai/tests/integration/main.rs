@@ -5,6 +5,7 @@
 
 mod connections;
 mod faults;
+mod http2;
 mod models;
 mod openai_server;
 mod program;
