@@ -16,8 +16,11 @@ const GATHER_MS: [Millis; 2] = [1_000, 10_000];
 /// A node that was not heard of for so long is gone.
 const GONE_MS: Millis = 30_000;
 
-/// How long nobody asks after a refusal without Retry-After: until all nodes know of it.
-const PAUSE_MS: Millis = 300;
+/// How long nobody asks after a refusal without Retry-After: until all nodes know of it, and a little has flowed in.
+const PAUSE_MS: Millis = 1_000;
+
+/// A pause that is longer by less is the same one.
+const SAME_PAUSE_MS: Millis = 300;
 
 /// The longest Retry-After that is believed.
 const LONGEST_BLOCK_MS: Millis = 10 * 60_000;
@@ -112,7 +115,7 @@ impl ModelBudget {
         }
         let is_known = next.scale == self.shared.scale && !is_explained;
         let pause = retry_after.unwrap_or(if is_known { 0 } else { PAUSE_MS }).min(LONGEST_BLOCK_MS);
-        if now + pause > next.blocked_until + PAUSE_MS {
+        if now + pause > next.blocked_until + SAME_PAUSE_MS {
             // Many were under way when the first was refused; each says the same, a little later.
             next.blocked_until = now + pause;
         }
