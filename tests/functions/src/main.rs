@@ -47,6 +47,9 @@ enum Command {
         /// The function's program; the faster the build, the truer
         #[arg(long)]
         executable: PathBuf,
+        /// The configuration; without one the function has the scripted model, which learns the demo shop's texts meanwhile
+        #[arg(long)]
+        config: Option<PathBuf>,
         /// How many starts
         #[arg(long, default_value_t = 200)]
         times: usize,
@@ -68,7 +71,7 @@ async fn main() -> Result<()> {
         Command::Watch { cargo_lambda } => watch::run(&cargo_lambda).await,
         Command::Proxy => proxy::run().await,
         Command::Node => node::run().await,
-        Command::Starts { executable, times } => starts::run(&executable, times).await,
+        Command::Starts { executable, config, times } => starts::run(&executable, config.as_deref(), times).await,
         Command::FirstByte { times } => first_byte::run(times).await,
         Command::Stamp => first_byte::serve().await,
     }
