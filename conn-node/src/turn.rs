@@ -22,7 +22,7 @@ use record::Record;
 
 /// By how much the function's own first-token clock is ahead of the node's: what it says when that runs out (it knows more
 /// than the node) still arrives in time, and a visitor who hears the node instead waits no longer than can be noticed.
-const HEAD_START: Duration = Duration::from_millis(3);
+const HEAD_START: Duration = Duration::from_millis(2);
 
 /// Runs one turn and feeds what comes back into the conversation, whatever happens exactly one outcome last.
 pub(crate) async fn run(node: Arc<Node>, held: Arc<Held>, invocation: Invocation) {

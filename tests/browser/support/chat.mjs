@@ -4,7 +4,7 @@ import { until } from "./until.mjs";
 
 /** @typedef {{ who: "visitor" | "assistant" | "agent", state: string, text: string }} Shown */
 
-const ANSWER_STATES = ["writing", "complete", "stopped", "interrupted", "fallback"];
+const ANSWER_STATES = ["writing", "complete", "stopped", "interrupted", "fallback", "intent"];
 const MESSAGE_STATES = ["stored", "pending", "delayed", "failed"];
 
 export class Chat {
@@ -57,7 +57,7 @@ export class Chat {
           const names = [...element.classList];
           const who = /** @type {Shown["who"]} */ (names.find((name) => /^(visitor|assistant|agent)$/.test(name)));
           const state = names.find((name) => states.includes(name)) ?? (who === "assistant" ? "thinking" : "stored");
-          return { who, state, text: element.querySelector(".bubble-text")?.textContent ?? "" };
+          return { who, state, text: (element.querySelector(".bubble-text > .text") ?? element.querySelector(".bubble-text"))?.textContent ?? "" };
         }),
       [...ANSWER_STATES, ...MESSAGE_STATES],
     );
@@ -102,7 +102,7 @@ export class Chat {
       const record = [];
       const look = () => {
         const answer = [...content.querySelectorAll(".message.assistant")].at(-1);
-        const text = answer?.querySelector(".bubble-text:not(.dots)")?.textContent ?? "";
+        const text = answer?.querySelector(".bubble-text > .text")?.textContent ?? "";
         const state = answer?.classList.contains("writing") ? "writing" : "finished";
         const last = record.at(-1);
         if (text && (last?.[0] !== text || last[1] !== state)) record.push([text, state]);

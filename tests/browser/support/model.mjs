@@ -102,6 +102,8 @@ export class Model {
   async #serve(request, response) {
     let text = "";
     for await (const piece of request) text += piece;
+    // A function that warms a connection up asks for nothing that is there.
+    if (request.method !== "POST") return void response.writeHead(404).end();
     const body = JSON.parse(text);
     this.requests.push({ authorization: request.headers.authorization, body });
     const prepared = this.#waiting.shift();

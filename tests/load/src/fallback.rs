@@ -93,6 +93,8 @@ fn variables(options: &Options) -> Variables {
         ("AI_GAP_MS", ms.to_string()),
         ("AI_TOTAL_MS", (ms + 5_000).to_string()),
         ("TURN_DEADLINE_MS", (ms + 10_000).to_string()),
+        // Each turn that the node answers is a warning.
+        ("LOG_LEVEL", "error".to_owned()),
     ]
 }
 
