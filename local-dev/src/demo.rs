@@ -1,5 +1,6 @@
 //! The demo site: a small shop that carries the widget, with the strict content security policy that sites use.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -12,9 +13,45 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, X
 use http::uri::Authority;
 use http::{HeaderMap, StatusCode};
 use include_dir::{Dir, include_dir};
+use tempfile::TempDir;
 
 /// The shop's files. `{{node}}` in a page stands for the node's URL.
 static FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../web/demo");
+
+/// What [`lay_down`] calls its files.
+pub const CONFIGURATION: &str = "frontdesk.toml";
+/// See [`CONFIGURATION`].
+pub const INTENTS: &str = "intents.toml";
+/// See [`CONFIGURATION`]. A folder.
+pub const KNOWLEDGE: &str = "knowledge";
+
+/// Writes `configuration` and what the shop's assistant answers from into a folder of its own, which is removed when it is
+/// dropped.
+///
+/// # Errors
+/// The system's folder for such files cannot be written to.
+pub fn lay_down(configuration: &str) -> io::Result<TempDir> {
+    let folder = TempDir::with_prefix("frontdesk-")?;
+    std::fs::write(folder.path().join(CONFIGURATION), configuration)?;
+    if let Some(intents) = FILES.get_file(INTENTS) {
+        std::fs::write(folder.path().join(INTENTS), intents.contents())?;
+    }
+    if let Some(knowledge) = FILES.get_dir(KNOWLEDGE) {
+        // The files' paths begin with the folder's name.
+        for part in folders(knowledge) {
+            std::fs::create_dir_all(folder.path().join(part.path()))?;
+            for file in part.files() {
+                std::fs::write(folder.path().join(file.path()), file.contents())?;
+            }
+        }
+    }
+    Ok(folder)
+}
+
+/// A folder and those in it.
+fn folders(folder: &'static Dir<'static>) -> Vec<&'static Dir<'static>> {
+    std::iter::once(folder).chain(folder.dirs().flat_map(folders)).collect()
+}
 
 /// Where the node is, as seen from the machine itself.
 #[derive(Clone, Copy, Debug)]
@@ -44,12 +81,16 @@ pub fn origins(demo: SocketAddr) -> Vec<String> {
     }
 }
 
+/// Whether a file is for the assistant, and no page of the shop.
+fn is_the_assistants(path: &std::path::Path) -> bool {
+    path.starts_with(KNOWLEDGE) || path == INTENTS
+}
+
 fn page(node: &Node, headers: &HeaderMap, path: &str) -> Response {
     let path = path.trim_matches('/');
     let index = if path.is_empty() { "index.html".to_owned() } else { format!("{path}/index.html") };
     // The texts that the assistant answers from are not part of the shop.
-    let file =
-        FILES.get_file(path).or_else(|| FILES.get_file(index)).filter(|file| !file.path().starts_with("knowledge"));
+    let file = FILES.get_file(path).or_else(|| FILES.get_file(index)).filter(|file| !is_the_assistants(file.path()));
     let Some(file) = file else {
         return (StatusCode::NOT_FOUND, "There is no such page in the demo shop.\n").into_response();
     };

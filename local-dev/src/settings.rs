@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use config::{BusUrl, Config, ConfigError, Data, ModelKind, StoreUrl};
 use conn_node::token_key::{self, TokenKeyError};
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::TempDir;
 
 use crate::demo;
 use crate::options::{Options, StoreChoice};
@@ -19,13 +19,19 @@ pub const BUILT_IN: &str = include_str!("../frontdesk.toml");
 /// The site of the demo shop, in the built-in configuration.
 const SHOP: &str = "FRONTDESK_SITES_SHOP_ORIGINS";
 
+/// What it answers from.
+const KNOWLEDGE: &str = "FRONTDESK_SITES_SHOP_KNOWLEDGE";
+const INTENTS: &str = "FRONTDESK_SITES_SHOP_INTENTS";
+
 /// The variables that a node started by hand needs; none of them is a secret.
-const BY_HAND: [&str; 6] = [
+const BY_HAND: [&str; 8] = [
     config::FILE_VARIABLE,
     "FRONTDESK_FUNCTIONS_URL",
     "FRONTDESK_NODE_LISTEN",
     "FRONTDESK_NODE_METRICS_LISTEN",
     SHOP,
+    KNOWLEDGE,
+    INTENTS,
     "FRONTDESK_STORE_DATA",
 ];
 
@@ -87,8 +93,8 @@ pub struct Settings {
     /// The variables that only nodes get, beside those.
     node_env: Vec<(OsString, OsString)>,
     addresses: Addresses,
-    /// The built-in configuration as a file, removed at the end.
-    _built_in: Option<TempPath>,
+    /// The built-in configuration and what it names, as files, removed at the end.
+    _built_in: Option<TempDir>,
 }
 
 impl Settings {
@@ -106,17 +112,21 @@ impl Settings {
         let named = options.config.clone().or_else(|| variables.get(config::FILE_VARIABLE).map(PathBuf::from));
         let built_in = match named {
             Some(_) => None,
-            None => Some(write_built_in().map_err(|source| SettingsError::Write { source })?),
+            None => Some(demo::lay_down(BUILT_IN).map_err(|source| SettingsError::Write { source })?),
         };
-        if built_in.is_some() {
+        if let Some(folder) = &built_in {
+            for (name, file) in [(KNOWLEDGE, demo::KNOWLEDGE), (INTENTS, demo::INTENTS)] {
+                let path = || folder.path().join(file).display().to_string();
+                variables.entry(name.to_owned()).or_insert_with(path);
+            }
             variables.entry(SHOP.to_owned()).or_insert_with(|| demo::origins(addresses.demo).join(","));
         }
         variables.extend(overrides(options, &addresses));
-        let file = named.as_deref().or(built_in.as_deref());
-        if let Some(file) = file {
+        let file = named.or_else(|| built_in.as_ref().map(|folder| folder.path().join(demo::CONFIGURATION)));
+        if let Some(file) = &file {
             variables.insert(config::FILE_VARIABLE.to_owned(), absolute(file).display().to_string());
         }
-        let config = Config::load(file, variables.clone())?;
+        let config = Config::load(file.as_deref(), variables.clone())?;
         check_together(options, &config)?;
         let node_env = if options.no_node { Vec::new() } else { node_env(&config)? };
         let env = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
@@ -291,19 +301,16 @@ fn node_env(config: &Config) -> Result<Vec<(OsString, OsString)>, SettingsError>
     Ok(vec![("FRONTDESK_TOKENS_KEYS".into(), keys.into())])
 }
 
-fn write_built_in() -> io::Result<TempPath> {
-    let mut file = NamedTempFile::with_prefix("frontdesk-")?;
-    file.write_all(BUILT_IN.as_bytes())?;
-    Ok(file.into_temp_path())
-}
-
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use clap::Parser;
+    use tempfile::NamedTempFile;
 
     use super::*;
     use crate::options::CommandLine;

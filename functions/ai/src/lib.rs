@@ -8,6 +8,7 @@
 //! [`run`] serves Lambda's runtime API, [`run_proxy`] the same turns as an HTTP server; [`turn::lines`] is one turn alone.
 
 mod cite;
+pub mod cli;
 pub mod clocks;
 mod demo;
 mod draft;

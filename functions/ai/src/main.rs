@@ -1,10 +1,15 @@
-//! The function `ai` as a program of its own, as Lambda starts it.
+//! The function `ai` as a program of its own, as Lambda starts it, and the commands that prepare what it goes by.
 
 use std::io::Write;
 use std::process::ExitCode;
 
+fn main() -> ExitCode {
+    // Lambda gives no arguments: there is nothing to parse when the function has to start quickly.
+    if std::env::args_os().len() > 1 { ai::cli::run(std::env::args_os()) } else { serve() }
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn serve() -> ExitCode {
     match ai::run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

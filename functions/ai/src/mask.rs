@@ -111,10 +111,19 @@ fn email(text: &str, at: usize) -> Option<(usize, usize)> {
     let host_from = at + text[at..].chars().next().map_or(1, char::len_utf8);
     let host = &text[host_from..];
     let host = &host[..host.find(|letter| !is_host(letter)).unwrap_or(host.len())];
-    let host = host.trim_end_matches(['.', '-']);
-    let (name, top) = host.rsplit_once('.')?;
-    let is_top = top.len() >= 2 && top.chars().any(|letter| letter.is_ascii_alphabetic());
-    (is_top && !name.trim_matches(['.', '-']).is_empty()).then_some((from, host_from + host.len()))
+    // "mei@example.com.4111": what stands behind the last name that can be one is no part of it.
+    let mut host = host.trim_end_matches(['.', '-']);
+    while !is_domain(host) {
+        host = host.rsplit_once('.')?.0.trim_end_matches(['.', '-']);
+    }
+    Some((from, host_from + host.len()))
+}
+
+fn is_domain(host: &str) -> bool {
+    host.rsplit_once('.').is_some_and(|(name, top)| {
+        let is_top = top.len() >= 2 && top.chars().any(|letter| letter.is_ascii_alphabetic());
+        is_top && !name.trim_matches(['.', '-']).is_empty()
+    })
 }
 
 /// The first card number.
@@ -199,6 +208,7 @@ mod tests {
         check("mei@example.com or mei@example.com?", "[email 1] or [email 1]?");
         check("我的邮箱是mei@example.com，谢谢", "我的邮箱是[email 1]，谢谢");
         check("mei＠example.com", "[email 1]");
+        check("mei@example.com.4111 1111 1111 1111", "[email 1].[card 1]");
         for text in ["@mei", "mei@", "mei@home", "5@3.1", "a @ b.com", "@@", "x@.com"] {
             check(text, text);
         }

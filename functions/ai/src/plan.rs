@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use intent::Model as Intents;
+use intent::{Model as Intents, PersonRequests};
 use knowledge::{Knowledge, Passage, Question};
 use protocol::function::{
     AiAnswer, AiFailure, AiHandover, AiOutcome, AiRequest, FailureReason, HandoverReason, Message,
@@ -23,8 +23,8 @@ use crate::summary::{Handed, summary};
 /// The most of a model's question that passages take, in bytes.
 const MAX_PASSAGE_BYTES: usize = 6_000;
 
-/// How much of the first token's clock is waited for texts that are still being prepared: an eighth.
-const PREPARING: u32 = 8;
+/// How much of the first token's clock is waited for texts that are still being prepared: a half.
+const PREPARING: u32 = 2;
 
 /// One turn, all that is known of it.
 pub(crate) struct Plan {
@@ -60,7 +60,7 @@ impl Plan {
         let recent = recent.ok_or(failure(FailureReason::InvalidRequest))?;
         let site = settings.site(&request.site);
         let mut plan = Self::begin(request, site, &recent, clocks.try_until());
-        if let Some(reason) = plan.handover_asked(&recent) {
+        if let Some(reason) = plan.handover_asked(&recent, &settings.people) {
             return Err(plan.handover(reason, ""));
         }
         let prepared_by = now + (clocks.try_until() - now) / PREPARING;
@@ -101,9 +101,9 @@ impl Plan {
     }
 
     /// Why a person should take over at once.
-    fn handover_asked(&self, messages: &[Message]) -> Option<HandoverReason> {
+    fn handover_asked(&self, messages: &[Message], people: &PersonRequests) -> Option<HandoverReason> {
         let newest = messages.last().map_or("", |message| message.text.as_str());
-        if handover::is_asked_for(newest) {
+        if people.asks_for_person(newest) {
             Some(HandoverReason::VisitorAsked)
         } else {
             handover::has_phrase(newest, &self.site.handover_words).then_some(HandoverReason::Rule)

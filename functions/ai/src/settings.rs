@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Ai, Config, DEFAULT_MODEL, ModelKind};
+use intent::PersonRequests;
 use knowledge::{Dictionary, Knowledge};
 use protocol::function::MAX_ANSWER_BYTES;
 
@@ -30,6 +31,8 @@ pub struct Settings {
     pub sites: BTreeMap<String, Arc<Site>>,
     /// The texts of sites that are not in the configuration.
     pub(crate) knowledge_elsewhere: Option<Slot<Knowledge>>,
+    /// Recognises requests for a person.
+    pub(crate) people: PersonRequests,
 }
 
 /// An OpenAI-compatible server.
@@ -76,6 +79,7 @@ impl Settings {
             max_answer_bytes: config.turn.max_answer_bytes.min(MAX_ANSWER_BYTES),
             sites: config.sites.iter().map(|(key, site)| (key.clone(), Arc::new(Site::new(site)))).collect(),
             knowledge_elsewhere: None,
+            people: PersonRequests::new(),
         }
     }
 
@@ -85,19 +89,19 @@ impl Settings {
     /// What a site names is not there, or nothing can be done in the background.
     pub(crate) fn load(config: &Config) -> Result<(Self, Preparing), Error> {
         let (mut jobs, dictionary) = (Jobs::default(), Dictionary::default());
-        // The scripted model has no knowledge of its own: where a site has none, it speaks of the demo shop.
-        let demo = |jobs: &mut Jobs| {
-            let dictionary = dictionary.clone();
-            jobs.add(move || demo::knowledge(&dictionary))
-        };
-        let demo = (config.ai.model == ModelKind::Scripted).then(|| demo(&mut jobs));
         let mut sites = BTreeMap::new();
         for (key, site) in &config.sites {
             let mut loaded = Site::new(site);
             loaded.load(key, site, &dictionary, &mut jobs)?;
-            loaded.knowledge = loaded.knowledge.or_else(|| demo.clone());
-            sites.insert(key.clone(), Arc::new(loaded));
+            sites.insert(key.clone(), loaded);
         }
+        // The scripted model has no knowledge of its own: where a site has none, it speaks of the demo shop.
+        let is_scripted = config.ai.model == ModelKind::Scripted;
+        let demo = is_scripted.then(|| jobs.add(move || demo::knowledge(&dictionary)));
+        for site in sites.values_mut().filter(|site| site.knowledge.is_none()) {
+            site.knowledge.clone_from(&demo);
+        }
+        let sites = sites.into_iter().map(|(key, site)| (key, Arc::new(site))).collect();
         Ok((Self { sites, knowledge_elsewhere: demo, ..Self::new(config) }, jobs.start()?))
     }
 

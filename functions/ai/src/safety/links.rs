@@ -83,14 +83,9 @@ fn is_on_the_same_page(address: &str) -> bool {
 pub(crate) fn host_of(address: &str) -> String {
     let with_scheme = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
     let host = Url::parse(&with_scheme).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-    let mut host = host.as_str();
-    while let Some(rest) = host.strip_prefix("www.") {
-        host = rest;
-    }
-    if host == "www" {
-        return String::new();
-    }
-    host.chars().filter(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-')).collect()
+    let host: String =
+        host.chars().filter(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-')).collect();
+    host.split('.').filter(|label| !label.is_empty() && *label != "www").collect::<Vec<_>>().join(".")
 }
 
 #[cfg(test)]

@@ -3,12 +3,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::stream;
+use intent::PersonRequests;
 use proptest::prelude::*;
 use protocol::function::{AiFailure, AiHandover, FailureReason, Message, Role};
 
 use super::*;
 use crate::clocks::Limits;
 use crate::prompt::Prompt;
+
+mod of_a_site;
 
 type Told = Result<Piece, ModelError>;
 
@@ -53,6 +56,7 @@ fn settings() -> Settings {
         max_answer_bytes: 100,
         sites: BTreeMap::new(),
         knowledge_elsewhere: None,
+        people: PersonRequests::new(),
     }
 }
 
