@@ -109,11 +109,6 @@ impl Record {
         self.error = Some(error);
     }
 
-    /// There is no model's answer, and no model is to blame.
-    pub(crate) fn handle_fallback(&mut self, reason: FailureReason) {
-        self.failure = Some(reason);
-    }
-
     pub(crate) fn handle_outcome(&mut self, outcome: &AiOutcome) {
         self.outcome = Some(match outcome {
             AiOutcome::Answer(answer) if answer.fallback => "fallback",

@@ -49,9 +49,9 @@ pub struct OpenAiModel {
 struct Server {
     clients: Clients,
     /// The model's name in the configuration.
-    model: String,
-    /// The model's name at the server.
     name: String,
+    /// The model's name at the server.
+    model: String,
     url: Url,
     models_url: Url,
     max_tokens: u32,
@@ -80,8 +80,8 @@ impl OpenAiModel {
         let parse = |url: &str| url.parse().map_err(|_| Error::Client(format!("{url}: not an address")));
         let server = Server {
             clients: Clients::new(settings)?,
-            model: settings.model.clone(),
-            name: settings.name.clone(),
+            name: settings.model.clone(),
+            model: settings.name.clone(),
             models_url: parse(&request::models_url(&url))?,
             url: parse(&url)?,
             max_tokens: settings.max_tokens,
@@ -94,7 +94,7 @@ impl OpenAiModel {
 impl Model for OpenAiModel {
     fn answer(&self, prompt: Prompt) -> Pieces {
         let server = Arc::clone(&self.server);
-        let span = span::chat(&server.name, &server.url, server.max_tokens);
+        let span = span::chat(&server.model, &server.url, server.max_tokens);
         let watched = span.clone();
         let pieces = async_stream::try_stream! {
             let lease = server.clients.take();
@@ -105,7 +105,7 @@ impl Model for OpenAiModel {
                     yield Piece::Quota(quota);
                 }
                 yield Piece::Failed(refusal.error.clone());
-                yield Piece::Asking(server.model.clone());
+                yield Piece::Asking(server.name.clone());
                 opened = server.ask(&lease.client, &prompt, false).await?;
                 server.handle_answer_without_tool(&opened);
             }
@@ -113,7 +113,7 @@ impl Model for OpenAiModel {
                 yield Piece::Quota(quota);
             }
             let mut response = opened.response.map_err(|refusal| refusal.error)?;
-            let mut answer = Answer::new(&server.model);
+            let mut answer = Answer::new(&server.name);
             while let Some(bytes) = read(&mut response, answer.over_by()).await? {
                 let taken = answer.handle_bytes(&bytes, Instant::now());
                 while let Some(piece) = answer.poll_piece() {
@@ -132,7 +132,7 @@ impl Model for OpenAiModel {
     }
 
     fn name(&self) -> &str {
-        &self.server.model
+        &self.server.name
     }
 
     fn warm_up(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -143,17 +143,17 @@ impl Model for OpenAiModel {
 impl Server {
     /// Asks, and waits for the head of the response.
     async fn ask(&self, client: &Client, prompt: &Prompt, with_tool: bool) -> Result<Opened, ModelError> {
-        let body = Bytes::from(request::body(prompt, &self.name, self.max_tokens, self.url.as_str(), with_tool));
+        let body = Bytes::from(request::body(prompt, &self.model, self.max_tokens, self.url.as_str(), with_tool));
         let response = match self.send(client, body.clone()).await {
             Err(error) if is_broken(&error) => {
-                tracing::debug!(model = self.model, "a connection broke before a response; a fresh one is tried");
+                tracing::debug!(model = self.name, "a connection broke before a response; a fresh one is tried");
                 self.send(self.clients.fresh(), body).await
             }
             sent => sent,
         };
         let response = response.map_err(|error| unreachable(&error))?;
         let (status, now) = (response.status(), SystemTime::now());
-        let quota = quota::read(&self.model, status, response.headers(), now);
+        let quota = quota::read(&self.name, status, response.headers(), now);
         if status.is_success() {
             return Ok(Opened { quota, response: Ok(response) });
         }
@@ -171,7 +171,7 @@ impl Server {
     /// The same request was refused with a tool. If it was taken without, the next ones carry none.
     fn handle_answer_without_tool(&self, opened: &Opened) {
         if opened.response.is_ok() {
-            tracing::warn!(model = self.model, "the model's server refuses tools: the model cannot hand over");
+            tracing::warn!(model = self.name, "the model's server refuses tools: the model cannot hand over");
             self.refuses_tools.store(true, Ordering::Relaxed);
         }
     }

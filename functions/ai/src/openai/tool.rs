@@ -174,7 +174,7 @@ mod tests {
             json!({"function_call": null}),
             part(0, json!({"name": "search", "arguments": "{\"summary\":\"S\"}"})),
         ] {
-            assert_eq!(summary(&[delta.clone()]), None, "{delta}");
+            assert_eq!(summary(std::slice::from_ref(&delta)), None, "{delta}");
         }
     }
 
