@@ -36,7 +36,7 @@ scene("the server is asked as OpenAI's is: key, model, stream, instructions, the
 });
 
 const OFFERS = /** @type {const} */ ([
-  ["en", "/", "Hello", "Talk to a person", "You asked for a person"],
+  ["en", "/", "What is the capital of Mongolia?", "Talk to a person", "You asked for a person"],
   ["zh", "/zh/", "你好", "转人工", "您要求转人工"],
 ]);
 for (const [language, page, question, offer, asked] of OFFERS) {
