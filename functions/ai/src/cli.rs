@@ -174,15 +174,23 @@ fn explain(path: &Path, message: &str, language: &str) -> Result<String, Failed>
 
 fn index(folder: &Path, out: &Path, base_url: Option<String>) -> Result<String, Failed> {
     let options = Options { base_url, ..Options::default() };
-    let report = knowledge::build(folder, out, &options).map_err(|error| Failed::Input(error.to_string()))?;
+    let report = knowledge::build(folder, out, &options).map_err(|error| Failed::Input(chain(&error)))?;
     Ok(report.to_string())
 }
 
+/// An error with what caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 fn search(search: &Search) -> Result<String, Failed> {
-    let failed = |error: knowledge::Error| Failed::Input(error.to_string());
+    let failed = |error: knowledge::Error| Failed::Input(chain(&error));
     let knowledge = match Knowledge::open(&search.place) {
         Ok(knowledge) => knowledge,
-        Err(_no_index) => Knowledge::read(&search.place, &Options::default()).map_err(failed)?.0,
+        // No index there: it is a folder of texts. One that is damaged is said to be.
+        Err(knowledge::Error::Io { .. }) => Knowledge::read(&search.place, &Options::default()).map_err(failed)?.0,
+        Err(error) => return Err(failed(error)),
     };
     let question =
         Question { text: &search.question, previous: search.previous.as_deref(), language: search.language.as_deref() };
