@@ -25,7 +25,8 @@ for (const { kind, texts } of injections) {
     const foreign = foreign_requests(visitor.context);
     const chat = await (await visitor.tab()).open();
     await watch(chat);
-    set.model.otherwise = (_, reply) => in_pieces(reply, texts[asked++] ?? "");
+    // A paragraph before it: of some texts the function ai lets nothing through, and an answer without a word is none.
+    set.model.otherwise = (_, reply) => in_pieces(reply, `Here it is.\n\n${texts[asked++] ?? ""}`);
     let asked = 0;
     for (const [i, text] of texts.entries()) {
       await chat.send(text);

@@ -24,11 +24,11 @@ fn held_out_messages_are_judged_as_measured() {
         On messages that the model has not learned from:
           right intent     92.3 % (60 of 65)
           kept in scope    100.0 % (65 of 65)
-          refused          40.0 % (10 of 25) out of scope
-          sure             52.2 % (47 of 90) of all; right: 100.0 % (47 of 47) (confidence from 0.57)
-          asked back       7.8 % (7 of 90) of all; right: 71.4 % (5 of 7)
-          instant          21.1 % (19 of 90) of all; right: 100.0 % (19 of 19) (confidence from 0.96)
-          confidence       18.7 points away from the share that is right
+          refused          36.0 % (9 of 25) out of scope
+          sure             52.2 % (47 of 90) of all; right: 97.9 % (46 of 47) (confidence from 0.52)
+          asked back       5.6 % (5 of 90) of all; right: 60.0 % (3 of 5)
+          instant          18.9 % (17 of 90) of all; right: 100.0 % (17 of 17) (confidence from 0.94)
+          confidence       22.9 points away from the share that is right
         Intents that are found least:
           contact                          50.0 % (1 of 2)
           refund_time                      50.0 % (1 of 2)
@@ -37,9 +37,9 @@ fn held_out_messages_are_judged_as_measured() {
           returns                          75.0 % (3 of 4)
         Taken for another:
           3 × (out of scope) taken for brewing: what is 15 percent of 80 · how do I cook rice · 一百美元换多少人民币
+          3 × (out of scope) taken for recommendation: do you like dogs · 推荐一部电视剧 · 你叫什么名字
           2 × (out of scope) taken for complaint: sing me a song · 给我讲个故事
           2 × (out of scope) taken for contact: who invented the telephone · where can I buy a used car
-          2 × (out of scope) taken for recommendation: do you like dogs · 你叫什么名字
           2 × (out of scope) taken for wholesale: can you write python code for me · what's your name
           1 × (out of scope) taken for invoice: I need a plumber
           1 × (out of scope) taken for opening_hours: is it going to rain on sunday
@@ -60,13 +60,13 @@ fn cross_validation_reports_what_was_measured() {
     let head: Vec<_> = report.lines().take(8).collect();
     expect![[r#"
         Cross-validation in 5 parts: every example was judged by a model without it.
-          right intent     68.0 % (365 of 537)
+          right intent     68.3 % (367 of 537)
           kept in scope    95.2 % (511 of 537)
-          refused          50.0 % (25 of 50) out of scope
-          sure             47.5 % (279 of 587) of all; right: 90.3 % (252 of 279) (confidence from 0.57)
-          asked back       6.0 % (35 of 587) of all; right: 82.9 % (29 of 35)
-          instant          21.8 % (128 of 587) of all; right: 99.2 % (127 of 128) (confidence from 0.96)
-          confidence       11.9 points away from the share that is right"#]]
+          refused          45.6 % (26 of 57) out of scope
+          sure             47.0 % (279 of 594) of all; right: 90.3 % (252 of 279) (confidence from 0.52)
+          asked back       4.2 % (25 of 594) of all; right: 88.0 % (22 of 25)
+          instant          19.9 % (118 of 594) of all; right: 99.2 % (117 of 118) (confidence from 0.94)
+          confidence       14.1 points away from the share that is right"#]]
     .assert_eq(&head.join("\n"));
 }
 
@@ -154,4 +154,13 @@ fn a_test_file_with_an_unknown_intent_is_an_error_that_names_it() {
     let messages = Messages::parse("shiping_time = [\"when\"]").unwrap();
     let error = trained().model.evaluate(&messages).unwrap_err().to_string();
     assert_eq!(error, "shiping_time: the model has no such intent; correct the key, or train the model with it");
+}
+
+#[test]
+fn a_greeting_is_no_intent() {
+    let model = &trained().model;
+    for message in ["Hello", "Hello!", "Hi there", "Good evening", "Thanks!", "Thank you", "你好", "您好", "你好！", "谢谢"] {
+        let decision = model.decide(message, "en");
+        assert!(!matches!(decision, Decision::Sure(_)), "{message}: {decision:?}");
+    }
 }
