@@ -146,7 +146,9 @@ async fn forgetting_an_old_conversation_leaves_the_newer_one_alone() {
     until_listed(&*setup.store, &old, |at| at.is_none()).await;
 
     assert_eq!(events(&*setup.store, &old).await, []);
-    assert_eq!((tab.conversation(), tab.say("still here").await), (2, 2));
+    // Whether "hello" has its fallback by now or not.
+    let seq = tab.say("still here").await;
+    assert!(tab.conversation() == 2 && (2..=3).contains(&seq), "{seq} in {}", tab.conversation());
     tab.reconnect(&node).await;
     assert_eq!((tab.conversation(), tab.dropped()), (2, 1), "the one drop is that of the begin");
 }
