@@ -66,7 +66,7 @@ impl BudgetMetrics {
     /// What `model` is asked for at most now, requests and tokens a minute.
     pub fn rate(&self, model: &str, requests: Option<f64>, tokens: Option<f64>) {
         for (of, rate) in [("requests", requests), ("tokens", tokens)] {
-            self.rate.with_label_values(&[model, of]).set(rate.unwrap_or(0.0) as i64);
+            self.rate.with_label_values(&[model, of]).set(rate.map_or(0, |rate| rate.max(1.0) as i64));
         }
     }
 

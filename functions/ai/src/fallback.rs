@@ -86,7 +86,7 @@ const CHINESE_POINTERS: [&str; 10] = ["它", "这个", "那个", "这种", "那�
 ///
 /// The first message of a conversation does. A later one does unless it begins like a continuation, points back, or has fewer
 /// than three words (four Chinese characters). Two messages in a row, or a long one, ask more than one thing.
-fn stands_alone(messages: &[Message]) -> bool {
+pub(crate) fn stands_alone(messages: &[Message]) -> bool {
     let unanswered = messages.iter().rev().take_while(|message| message.role == Role::Visitor).count();
     let Some(newest) = messages.last() else { return false };
     if unanswered != 1 || newest.text.chars().count() > MAX_INSTANT_CHARS {

@@ -122,7 +122,9 @@ impl Plan {
 
     fn passages(&self, knowledge: &Knowledge, messages: &[Message]) -> Vec<Passage> {
         let language = Some(self.language.as_str()).filter(|language| !language.is_empty());
-        let question = Question { text: &self.question, previous: prompt::previous(messages), language };
+        // A question that says by itself what it asks must not be answered with the texts for the one before it.
+        let previous = prompt::previous(messages).filter(|_| !fallback::stands_alone(messages));
+        let question = Question { text: &self.question, previous, language };
         match knowledge.search(question) {
             Ok(found) if found.is_answerable => {
                 let passages = found.passages.into_iter().map(|scored| scored.passage).collect();
@@ -174,6 +176,10 @@ impl Plan {
     /// The outcome where the model said nothing.
     pub(crate) fn fallback(&self) -> AiOutcome {
         match fallback::find(self.intents.as_deref(), &self.question, &self.language) {
+            // Asked back once, and again no clearer.
+            Found::Answer(answer) if answer.fallback && self.failures > 0 => {
+                self.handover(HandoverReason::Failures, "")
+            }
             Found::Answer(answer) => AiOutcome::Answer(answer),
             Found::Handover => self.handover(HandoverReason::Rule, ""),
             Found::Nothing if self.failures > 0 => self.handover(HandoverReason::Failures, ""),
@@ -191,7 +197,7 @@ impl Plan {
         let ranking = self.intents.as_deref().map(|intents| intents.classify(&self.question));
         let ranked = ranking.as_ref().filter(|ranking| ranking.in_scope).and_then(|ranking| ranking.intents.first());
         let about = ranked.map(|ranked| ranked.intent.key.as_str());
-        let failures = self.failures + u32::from(reason == HandoverReason::Failures);
+        let failures = self.failures.saturating_add(u32::from(reason == HandoverReason::Failures));
         let handed = Handed { messages: &self.messages, intent: about, failures, note };
         AiOutcome::Handover(AiHandover { reason, summary: summary(handed) })
     }

@@ -163,7 +163,7 @@ impl Record {
 
     /// What the server counted, else estimates. A part of it that is zero was not counted.
     fn usage(&self) -> Usage {
-        if self.attempts == 0 {
+        if self.attempts == 0 || self.was_turned_away() {
             return Usage::default();
         }
         let counted = self.usage.unwrap_or_default();
@@ -172,6 +172,13 @@ impl Record {
             prompt_tokens: or(counted.prompt_tokens, self.prompt_estimate),
             completion_tokens: or(counted.completion_tokens, self.completion_estimate),
         }
+    }
+
+    /// No server took the question, so that none has counted it.
+    fn was_turned_away(&self) -> bool {
+        use FailureReason::{ModelOverloaded, ModelRefused, ModelUnreachable};
+        let turned_away = matches!(self.failure, Some(ModelUnreachable | ModelRefused | ModelOverloaded));
+        turned_away && self.usage.is_none() && self.first_delta.is_none()
     }
 
     fn per_piece(&self) -> Option<Duration> {

@@ -80,7 +80,8 @@ impl ModelBudget {
         let tokens = tokens + self.slots.tokens();
         let left = |limit: Option<super::Limit>, unit: u64, ours: u64| {
             let limit = limit.filter(|limit| limit.limit.is_some_and(|limit| limit > 0))?;
-            limit.remaining.map(|remaining| (remaining * unit) as f64 - ours as f64)
+            // A header may say any number, so nothing is multiplied in whole ones.
+            limit.remaining.map(|remaining| remaining as f64 * unit as f64 - ours as f64)
         };
         self.left = Some((left(quota.requests, REQUEST, requests), left(quota.tokens, 1, tokens), now));
     }

@@ -187,3 +187,19 @@ fn a_store_that_is_back_begins_with_an_empty_bucket() {
     let Some(Output::Reserve { requests: Some(take), .. }) = reserve else { panic!("{outputs:?}") };
     assert_eq!(take.remaining, Some(0));
 }
+
+#[test]
+fn headers_with_any_numbers_are_taken_without_harm() {
+    for number in [0, 1, u64::MAX / 1_000, u64::MAX] {
+        let mut bench = Bench::new(600, 60_000);
+        bench.ask(1, 5_000);
+        let [call] = bench.calls()[..] else { panic!("one reservation") };
+        bench.budget.handle_reserved(call, 0, bench.now);
+        assert_eq!(bench.outputs(), [Output::Grant(1)]);
+        let limit = Some(Limit { limit: Some(100), remaining: Some(number), reset_ms: Some(number) });
+        let huge = Some(Limit { limit: Some(number.max(1)), remaining: Some(number), reset_ms: Some(number) });
+        bench.budget.handle_quota(1, &Quota { requests: limit, tokens: huge, ..Quota::default() }, bench.now);
+        bench.ask(2, 5_000);
+        let _ = bench.outputs();
+    }
+}

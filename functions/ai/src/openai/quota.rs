@@ -50,10 +50,14 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     .filter(|wait| (Duration::from_millis(1)..LONGEST).contains(wait))
 }
 
+/// The highest limit that is believed: the highest that can be configured.
+const MAX_LIMIT: u64 = 1_000_000_000_000;
+
 fn limit(headers: &HeaderMap, of: &str) -> Option<AiLimit> {
     let number = |what: &str| text(headers, &format!("x-ratelimit-{what}-{of}"))?.parse::<u64>().ok();
-    let limit = number("limit").filter(|limit| *limit > 0);
+    let limit = number("limit").filter(|limit| (1..=MAX_LIMIT).contains(limit));
     let remaining = number("remaining").filter(|remaining| *remaining > 0 || limit.is_some());
+    let remaining = remaining.map(|remaining| remaining.min(limit.unwrap_or(MAX_LIMIT)));
     let reset = text(headers, &format!("x-ratelimit-reset-{of}")).and_then(duration);
     (limit.is_some() || remaining.is_some()).then(|| AiLimit { limit, remaining, reset_ms: reset.map(milliseconds) })
 }
@@ -136,6 +140,17 @@ mod tests {
             retry_after_ms: None,
         };
         assert_eq!(read, Some(expected));
+    }
+
+    #[test]
+    fn a_number_that_no_server_can_mean_is_not_believed() {
+        let read = |limit: &str| {
+            let most = u64::MAX.to_string();
+            quota(200, &[("x-ratelimit-limit-requests", limit), ("x-ratelimit-remaining-requests", &most)])?.requests
+        };
+        assert_eq!(read("100"), Some(AiLimit { limit: Some(100), remaining: Some(100), reset_ms: None }));
+        let alone = AiLimit { limit: None, remaining: Some(MAX_LIMIT), reset_ms: None };
+        assert_eq!(read(&u64::MAX.to_string()), Some(alone));
     }
 
     #[test]
