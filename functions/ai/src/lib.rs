@@ -85,7 +85,7 @@ pub async fn run_proxy(stop: impl Future<Output = ()> + Send + 'static) -> Resul
     let address = bound.address().map_err(cannot_listen)?;
     tracing::info!(%address, "serving");
     tokio::select! {
-        served = bound.serve(stop) => served.map_err(cannot_listen),
+        () = bound.serve(stop) => Ok(()),
         never = warm::keep(model) => match never {},
         error = preparing.failed() => Err(error),
     }

@@ -3,12 +3,16 @@
 //! | | |
 //! |---|---|
 //! | `POST /2015-03-31/functions/{name}/invocations` | one turn, as under Lambda; the body comes as it is written |
-//! | `GET /healthz` | 200 while turns are taken, 503 once the server is to stop |
+//! | `GET /healthz` | 200 while turns are taken; a server that is to stop refuses connections |
 //! | `GET /metrics` | Prometheus' text format |
 //!
-//! As many turns run at once as are allowed; one more is refused as Lambda refuses it. A caller that leaves ends its turn,
+//! As many turns run at once as are allowed; one more is refused as Lambda refuses it, before its payload is read. Payloads,
+//! heads and connections have bounds, too. A caller that leaves ends its turn,
 //! and what the turn asked of a model: here nothing is paid for until a deadline, as it is on Lambda. There is no
 //! authentication: let only nodes reach this port.
+
+mod connections;
+mod places;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,11 +20,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use config::Config;
 use futures_util::StreamExt;
@@ -28,8 +30,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::watch;
 
+use self::places::{Place, Places};
 use crate::invocation::{self, Ai};
 
 /// The longest payload, bytes: Lambda's 6 MB.
@@ -38,6 +41,9 @@ const LONGEST_PAYLOAD: usize = 6 * 1024 * 1024;
 /// When the invocation must have ended, Unix milliseconds, beside what the payload says. Lambda's runtime has this header,
 /// too.
 const DEADLINE: &str = "lambda-runtime-deadline-ms";
+
+/// Once the turns have ended, how long their callers may take to read the last of them.
+const LAST_BYTES: Duration = Duration::from_secs(1);
 
 /// Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -53,6 +59,26 @@ pub(crate) struct ProxySettings {
     pub(crate) concurrency: usize,
     /// How long turns that run may take to end once the server is to stop.
     pub(crate) stop_within: Duration,
+    /// What callers may take.
+    pub(crate) bounds: Bounds,
+}
+
+/// What callers may take of the server's memory and time.
+#[derive(Debug, Clone)]
+pub(crate) struct Bounds {
+    /// Connections at once, beside one for each turn that may run: idle ones of callers, and questions for health and metrics.
+    /// More wait until one is closed.
+    pub(crate) more_connections: usize,
+    /// How long the head of a request may take to come, and how long a connection may idle.
+    pub(crate) head_within: Duration,
+    /// How long the payload may take to come after the head.
+    pub(crate) payload_within: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { more_connections: 1024, head_within: Duration::from_secs(20), payload_within: Duration::from_secs(5) }
+    }
 }
 
 impl ProxySettings {
@@ -63,6 +89,7 @@ impl ProxySettings {
             function: config.functions.ai_name.clone(),
             concurrency: config.ai_proxy.concurrency,
             stop_within: Duration::from_secs(config.ai_proxy.stop_seconds),
+            bounds: Bounds::default(),
         }
     }
 }
@@ -73,8 +100,8 @@ pub(crate) type MetricsPage = Arc<dyn Fn() -> String + Send + Sync>;
 struct Proxy {
     ai: Ai,
     function: String,
-    places: Arc<Semaphore>,
-    concurrency: usize,
+    places: Places,
+    payload_within: Duration,
     is_stopping: AtomicBool,
     turns: AtomicU64,
     throttled: AtomicU64,
@@ -85,6 +112,8 @@ struct Proxy {
 pub(crate) struct Bound {
     listener: TcpListener,
     proxy: Arc<Proxy>,
+    connections: Places,
+    head_within: Duration,
     stop_within: Duration,
 }
 
@@ -98,14 +127,16 @@ impl Bound {
         let proxy = Arc::new(Proxy {
             ai,
             function: settings.function,
-            places: Arc::new(Semaphore::new(settings.concurrency)),
-            concurrency: settings.concurrency,
+            places: Places::new(settings.concurrency),
+            payload_within: settings.bounds.payload_within,
             is_stopping: AtomicBool::new(false),
             turns: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
             metrics,
         });
-        Ok(Self { listener, proxy, stop_within: settings.stop_within })
+        let connections = Places::new(settings.concurrency.saturating_add(settings.bounds.more_connections));
+        let Bounds { head_within, .. } = settings.bounds;
+        Ok(Self { listener, proxy, connections, head_within, stop_within: settings.stop_within })
     }
 
     /// Where it listens.
@@ -114,46 +145,42 @@ impl Bound {
     }
 
     /// Serves until `stop`, and then until the turns that run have ended. Those that take too long are broken off.
-    ///
-    /// # Errors
-    /// The listener failed.
-    pub(crate) async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
-        let Self { listener, proxy, stop_within } = self;
-        // What is written goes out at once: a held-back piece is a token that the visitor waits for.
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "a connection cannot be set to send at once");
-            }
-        });
-        let (stopping, stopped) = oneshot::channel::<()>();
+    pub(crate) async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) {
+        let Self { listener, proxy, connections, head_within, stop_within } = self;
+        let (stopping, stopped) = watch::channel(false);
+        let accepting =
+            connections::accept(listener, router(Arc::clone(&proxy)), connections.clone(), head_within, stopped);
         let marked = Arc::clone(&proxy);
-        let stop = async move {
+        let stopping = async move {
             stop.await;
             marked.is_stopping.store(true, Ordering::Relaxed);
-            tracing::info!(turns = marked.running(), "stopping: turns that run are finished, none is begun");
-            // The receiver is gone only if the server has ended.
-            let _ = stopping.send(());
+            tracing::info!(turns = marked.places.taken(), "stopping: turns that run are finished, none is begun");
+            stopping.send_replace(true);
         };
-        let serving = axum::serve(listener, router(Arc::clone(&proxy))).with_graceful_shutdown(stop);
-        let too_long = async {
-            match stopped.await {
-                Ok(()) => tokio::time::sleep(stop_within).await,
-                Err(_) => std::future::pending().await,
-            }
+        tokio::join!(accepting, stopping);
+        // Connections without a turn, such as one with half a head, are not waited for.
+        let turns_and_last_bytes = async {
+            proxy.places.all_free().await;
+            tokio::time::sleep(LAST_BYTES).await;
         };
         tokio::select! {
-            served = serving.into_future() => served,
-            () = too_long => {
-                tracing::warn!(turns = proxy.running(), "stopped: turns that took too long are broken off");
-                Ok(())
+            () = connections.all_free() => {}
+            () = turns_and_last_bytes => {}
+            () = tokio::time::sleep(stop_within) => {
+                tracing::warn!(turns = proxy.places.taken(), "stopped: turns that took too long are broken off");
             }
         }
     }
 }
 
 impl Proxy {
-    fn running(&self) -> usize {
-        self.concurrency.saturating_sub(self.places.available_permits())
+    /// A place for a turn, unless all are taken or the server is to stop.
+    fn place(&self) -> Option<Place> {
+        let place = if self.is_stopping.load(Ordering::Relaxed) { None } else { self.places.take() };
+        if place.is_none() {
+            self.throttled.fetch_add(1, Ordering::Relaxed);
+        }
+        place
     }
 }
 
@@ -170,23 +197,20 @@ async fn invoke(
     State(proxy): State<Arc<Proxy>>,
     Path(name): Path<String>,
     headers: HeaderMap,
-    payload: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Response {
     if name != proxy.function {
         let message = format!("Function not found: {name}. This server runs {}.", proxy.function);
         return error(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message);
     }
-    let payload = match payload {
-        Ok(payload) => payload,
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            let message = format!("Request must be smaller than {LONGEST_PAYLOAD} bytes.");
-            return error(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", &message);
-        }
-        Err(rejection) => return invalid(&rejection.to_string()),
-    };
-    let Ok(place) = Arc::clone(&proxy.places).try_acquire_owned() else {
-        proxy.throttled.fetch_add(1, Ordering::Relaxed);
+    // Before the payload is read: what is held in memory is bounded by the places.
+    let Some(place) = proxy.place() else {
+        tokio::spawn(pass_over(request, proxy.payload_within));
         return error(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Rate Exceeded.");
+    };
+    let payload = match payload(request, proxy.payload_within).await {
+        Ok(payload) => payload,
+        Err(refused) => return *refused,
     };
     let Some(deadline_ms) = deadline_ms(&headers) else {
         return invalid("the header lambda-runtime-deadline-ms is not a number of milliseconds");
@@ -202,8 +226,33 @@ async fn invoke(
     }
 }
 
+/// Reads the payload, which must come in time.
+async fn payload(request: Request, within: Duration) -> Result<Bytes, Box<Response>> {
+    let Ok(payload) = tokio::time::timeout(within, Bytes::from_request(request, &())).await else {
+        let message = format!("The request body did not come within {} ms.", within.as_millis());
+        return Err(Box::new(error(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", &message)));
+    };
+    payload.map_err(|rejection| {
+        Box::new(if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            let message = format!("Request must be smaller than {LONGEST_PAYLOAD} bytes.");
+            error(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", &message)
+        } else {
+            invalid(&rejection.to_string())
+        })
+    })
+}
+
+/// Reads a refused payload and keeps nothing of it, so that a caller that still writes can read the refusal and use the
+/// connection again.
+async fn pass_over(request: Request, within: Duration) {
+    let mut pieces = request.into_body().into_data_stream();
+    let pass = async { while let Some(Ok(_)) = pieces.next().await {} };
+    // One that takes longer loses its connection.
+    let _ = tokio::time::timeout(within, pass).await;
+}
+
 /// A place is taken for as long as the body lives.
-fn held_by(body: invocation::Body, place: OwnedSemaphorePermit) -> Body {
+fn held_by(body: invocation::Body, place: Place) -> Body {
     Body::from_stream(body.map(move |piece| {
         let _held = &place;
         piece
@@ -225,8 +274,8 @@ async fn health(State(proxy): State<Arc<Proxy>>) -> Response {
 async fn metrics(State(proxy): State<Arc<Proxy>>) -> Response {
     let mut page = String::new();
     for (name, kind, about, value) in [
-        ("ai_proxy_turns_running", "gauge", "Turns that run now.", proxy.running() as u64),
-        ("ai_proxy_turns_limit", "gauge", "Turns that may run at once.", proxy.concurrency as u64),
+        ("ai_proxy_turns_running", "gauge", "Turns that run now.", proxy.places.taken() as u64),
+        ("ai_proxy_turns_limit", "gauge", "Turns that may run at once.", proxy.places.all() as u64),
         ("ai_proxy_turns_total", "counter", "Turns taken.", proxy.turns.load(Ordering::Relaxed)),
         ("ai_proxy_throttled_total", "counter", "Turns refused with 429.", proxy.throttled.load(Ordering::Relaxed)),
     ] {

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use futures_util::stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -45,11 +45,15 @@ struct Scene {
     address: SocketAddr,
     streams: mpsc::UnboundedSender<Pieces>,
     stop: oneshot::Sender<()>,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
 }
 
 impl Scene {
     async fn start(stop_within: Duration) -> Self {
+        Self::start_within(stop_within, PATIENT).await
+    }
+
+    async fn start_within(stop_within: Duration, bounds: Bounds) -> Self {
         let (streams, received) = mpsc::unbounded_channel();
         let config = Config::parse(
             "[turn]\ndeadline_ms = 600000\n[ai]\nfirst_token_ms = 60000\ngap_ms = 60000\ntotal_ms = 120000\n",
@@ -64,6 +68,7 @@ impl Scene {
             function: "ai".into(),
             concurrency: 1,
             stop_within,
+            bounds,
         };
         let bound = Bound::new(ai, settings, Arc::new(|| "ai_something 1\n".to_owned())).await.unwrap();
         let address = bound.address().unwrap();
@@ -124,6 +129,9 @@ impl Heard {
         self.text
     }
 }
+
+/// Bounds that no test reaches.
+const PATIENT: Bounds = Bounds { more_connections: 99, head_within: LONG, payload_within: LONG };
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -190,7 +198,7 @@ async fn a_turn_that_runs_is_finished_after_the_signal_to_stop() {
     answer.say(" there");
     answer.end();
     assert!(heard.whole().await.contains(r#""text":"Hi there""#));
-    scene.serving.await.unwrap().unwrap();
+    scene.serving.await.unwrap();
 }
 
 #[tokio::test]
@@ -201,7 +209,7 @@ async fn a_turn_that_takes_too_long_to_stop_is_broken_off() {
     answer.say("Hi");
     heard.until("Hi").await;
     scene.stop.send(()).unwrap();
-    scene.serving.await.unwrap().unwrap();
+    scene.serving.await.unwrap();
 }
 
 #[tokio::test]
@@ -231,4 +239,92 @@ async fn bad_requests_are_named_and_run_nothing() {
 async fn health_is_asked_without_a_turn() {
     let scene = Scene::start(LONG).await;
     assert!(scene.get("/healthz").await.whole().await.ends_with("ok\n"));
+}
+
+/// The head of a turn's request whose payload is still to come.
+const HALF_A_TURN: &str =
+    "POST /2015-03-31/functions/ai/invocations HTTP/1.1\r\nhost: x\r\ncontent-length: 5000000\r\n\r\n{";
+
+impl Scene {
+    async fn write(&self, text: &str) -> Heard {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        Heard { stream, text: String::new() }
+    }
+
+    /// Waits until so many turns run, by the page of metrics.
+    async fn until_running(&self, turns: usize) {
+        let line = format!("ai_proxy_turns_running {turns}\n");
+        while !self.get("/metrics").await.whole().await.contains(&line) {}
+    }
+}
+
+#[tokio::test]
+async fn a_place_is_taken_before_the_payload_is_read_and_refused_at_once_without_one() {
+    let scene = Scene::start(LONG).await;
+    let _uploading = scene.write(HALF_A_TURN).await;
+    scene.until_running(1).await;
+    let mut refused = scene.write(HALF_A_TURN).await;
+    refused.until("TooManyRequestsException").await;
+    assert!(refused.text.starts_with("HTTP/1.1 429 "), "{}", refused.text);
+}
+
+#[tokio::test]
+async fn a_refused_callers_connection_is_good_for_another_request() {
+    let scene = Scene::start(LONG).await;
+    let _uploading = scene.write(HALF_A_TURN).await;
+    scene.until_running(1).await;
+    let head = "POST /2015-03-31/functions/ai/invocations HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n";
+    let mut caller = scene.write(head).await;
+    caller.until("Rate Exceeded.").await;
+    caller.stream.write_all(&vec![b' '; 100_000]).await.unwrap();
+    caller.stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    caller.until("ok\n").await;
+}
+
+#[tokio::test]
+async fn a_payload_that_does_not_come_in_time_gives_its_place_back() {
+    let bounds = Bounds { payload_within: Duration::from_millis(20), ..PATIENT };
+    let scene = Scene::start_within(LONG, bounds).await;
+    let mut heard = scene.write(HALF_A_TURN).await;
+    heard.until("The request body did not come within 20 ms.").await;
+    assert!(heard.text.starts_with("HTTP/1.1 408 "), "{}", heard.text);
+    scene.until_running(0).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_sends_no_head_or_half_of_one_is_closed() {
+    let bounds = Bounds { head_within: Duration::from_millis(20), ..PATIENT };
+    let scene = Scene::start_within(LONG, bounds).await;
+    for sent in ["", "GET /healthz HT"] {
+        assert!(!scene.write(sent).await.whole().await.contains("200 OK"), "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn connections_beyond_the_bound_wait_until_one_is_closed() {
+    let bounds = Bounds { more_connections: 0, ..PATIENT };
+    let scene = Scene::start_within(LONG, bounds).await;
+    let mut first = scene.write("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    first.until("ok\n").await;
+    let second = scene.get("/healthz").await;
+    first.text.clear();
+    first.stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    first.until("ai_something 1\n").await;
+    let nothing = second.stream.try_read(&mut [0; 1]).unwrap_err();
+    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock, "the second was served beside the first");
+    drop(first);
+    assert!(second.whole().await.ends_with("ok\n"));
+}
+
+#[tokio::test]
+async fn connections_without_a_turn_do_not_delay_the_stop() {
+    let scene = Scene::start(LONG).await;
+    let _unused = scene.write("").await;
+    let _half_a_head = scene.write("GET /healthz HT").await;
+    let mut idle = scene.write("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    idle.until("ok\n").await;
+    scene.stop.send(()).unwrap();
+    // The runner's own time limit is less than `LONG`.
+    scene.serving.await.unwrap();
 }
