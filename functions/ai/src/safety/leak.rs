@@ -25,6 +25,9 @@ const HOLD: usize = 56;
 /// From here on, 72 letters or 29 Chinese characters in a row, it is no chance.
 const CUT: usize = 144;
 
+/// So much is held back, in bytes. Whoever puts more marks between the letters of a held part wants to hide something.
+const MAX_HELD_BYTES: usize = 4 * 1024;
+
 /// What stands for what was cut.
 const ELLIPSIS: &str = "…";
 
@@ -70,12 +73,27 @@ pub(crate) struct Watch {
     /// How much has gone out, or was cut, in bytes.
     before: usize,
     is_cutting: bool,
+    /// Where it is in a link or a picture, if what nobody reads of them does not count.
+    unread: Option<Unread>,
 }
 
 impl Watch {
     pub(crate) fn new(secret: Arc<Secret>) -> Self {
-        let suffix = Suffix::default();
-        Self { secret, suffix, run: VecDeque::new(), weight: 0, held: String::new(), before: 0, is_cutting: false }
+        Self {
+            secret,
+            suffix: Suffix::default(),
+            run: VecDeque::new(),
+            weight: 0,
+            held: String::new(),
+            before: 0,
+            is_cutting: false,
+            unread: None,
+        }
+    }
+
+    /// A watch of text whose links and pictures are whole: their addresses, and what pictures are called, are not read.
+    pub(crate) fn of_what_is_read(secret: Arc<Secret>) -> Self {
+        Self { unread: Some(Unread::default()), ..Self::new(secret) }
     }
 
     /// Takes the next text; gives what can go out.
@@ -96,7 +114,8 @@ impl Watch {
     fn handle_letter(&mut self, letter: char, out: &mut String) {
         let at = self.before + self.held.len();
         self.held.push(letter);
-        if let Some(normal) = normal(letter) {
+        let is_read = self.unread.as_mut().is_none_or(|unread| !unread.has(letter));
+        if let Some(normal) = normal(letter).filter(|_| is_read) {
             self.advance(normal, at);
         }
         if self.is_cutting {
@@ -109,7 +128,7 @@ impl Watch {
             self.is_cutting = false;
             self.restart();
         }
-        if self.weight >= CUT {
+        if self.weight >= CUT || self.held.len() > MAX_HELD_BYTES {
             self.release(self.run.front().map_or(at, |(at, _)| *at), out);
             out.push_str(ELLIPSIS);
             self.before += self.held.len();
@@ -142,6 +161,27 @@ impl Watch {
         let bytes = from.saturating_sub(self.before).min(self.held.len());
         out.extend(self.held.drain(..bytes));
         self.before += bytes;
+    }
+}
+
+/// Finds in text what a reader of its Markdown does not see.
+#[derive(Debug, Default)]
+struct Unread {
+    last: Option<char>,
+    is_picture: bool,
+    is_address: bool,
+}
+
+impl Unread {
+    /// Whether `letter`, which comes next, is not seen.
+    fn has(&mut self, letter: char) -> bool {
+        match (self.last.replace(letter), letter) {
+            (Some('!'), '[') => self.is_picture = true,
+            (Some(']'), '(') => self.is_address = true,
+            (_, ')') if self.is_address => (self.is_picture, self.is_address) = (false, false),
+            _ => {}
+        }
+        self.is_picture || self.is_address
     }
 }
 
@@ -217,6 +257,29 @@ mod tests {
         let first = watch.handle_text(part);
         assert!(first.len() < part.len(), "{first}");
         assert_eq!(first + &watch.handle_text(" at night!"), format!("{part} at night!"));
+    }
+
+    #[test]
+    fn marks_without_end_after_a_held_part_are_cut_and_not_kept() {
+        let mut watch = Watch::new(Arc::new(Secret::new(INSTRUCTIONS)));
+        let mut told = watch.handle_text("You answer visitors of Hollow Hill Tea. Never");
+        for _ in 0..100 {
+            told += &watch.handle_text(&".".repeat(1_000));
+            assert!(watch.held.len() <= MAX_HELD_BYTES, "{} bytes are held", watch.held.len());
+        }
+        assert!(told.ends_with(ELLIPSIS) && told.len() < 100, "{told}");
+        assert_eq!(watch.handle_text("At night, we sleep."), "At night, we sleep.");
+    }
+
+    #[test]
+    fn addresses_and_names_of_pictures_between_the_letters_hide_nothing_from_a_reader() {
+        let letters: Vec<char> = INSTRUCTIONS.chars().collect();
+        for between in ["[](/zq)", "![zq](/zq)"] {
+            let text: Vec<String> = letters.chunks(20).map(|part| part.iter().collect()).collect();
+            let mut watch = Watch::of_what_is_read(Arc::new(Secret::new(INSTRUCTIONS)));
+            let told = watch.handle_text(&text.join(between)) + &watch.finish();
+            assert!(told.contains(ELLIPSIS) && !told.contains("SPRING25"), "{told}");
+        }
     }
 
     proptest! {

@@ -18,6 +18,9 @@ pub(crate) struct Plain {
     is_passing: bool,
     last: Option<char>,
     out: String,
+    /// In how many bytes the beginning of an address was looked for.
+    #[cfg(test)]
+    looked_at: usize,
 }
 
 impl Plain {
@@ -47,60 +50,66 @@ impl Plain {
         std::mem::take(&mut self.out)
     }
 
+    /// Goes over what is held once, from its beginning to its end: an answer may be nothing but addresses.
     fn advance(&mut self, links: &Links, end: Option<End>) {
+        let held = std::mem::take(&mut self.held);
+        let mut rest = held.as_str();
         loop {
             if self.is_passing {
-                let Some(at) = self.held.find(ends_address) else {
-                    self.held.clear();
+                let Some(at) = rest.find(ends_address) else {
                     self.is_passing = end.is_none();
                     return;
                 };
-                self.held.drain(..at);
+                rest = &rest[at..];
                 self.is_passing = false;
             }
-            let Some(begins) = self.beginning() else { break };
-            self.push_held(begins);
-            match (self.held.find(ends_address), end) {
-                (Some(at), _) if at <= MAX_ADDRESS_BYTES => {
-                    let next = self.held[at..].chars().next();
-                    self.push_address(at, links, next.is_some_and(is_end_for_all));
+            let Some(begins) = self.beginning(rest) else { break };
+            self.push_all(&rest[..begins]);
+            rest = &rest[begins..];
+            let address = match (rest.find(ends_address), end) {
+                (Some(at), _) if at <= MAX_ADDRESS_BYTES => at,
+                (None, None) if rest.len() <= MAX_ADDRESS_BYTES => {
+                    self.held = rest.to_owned();
+                    return;
                 }
-                (None, None) if self.held.len() <= MAX_ADDRESS_BYTES => return,
-                (None, Some(end)) if self.held.len() <= MAX_ADDRESS_BYTES => {
-                    self.push_address(self.held.len(), links, end == End::Text);
+                (None, Some(_)) if rest.len() <= MAX_ADDRESS_BYTES => rest.len(),
+                _ => {
+                    self.is_passing = true;
+                    continue;
                 }
-                _ => self.is_passing = true,
-            }
+            };
+            let (address, after) = rest.split_at(address);
+            self.push_address(address, after.chars().next(), end == Some(End::Text), links);
+            rest = after;
         }
-        let keep = if end.is_some() { 0 } else { self.unfinished() };
-        self.push_held(self.held.len() - keep);
+        let keep = if end.is_some() { 0 } else { unfinished(rest) };
+        let (out, kept) = rest.split_at(rest.len() - keep);
+        self.push_all(out);
+        self.held = kept.to_owned();
     }
 
-    /// Where the first address begins in what is held.
-    fn beginning(&self) -> Option<usize> {
-        let lower = self.held.to_ascii_lowercase();
-        let begins = |beginning: &&str| {
-            lower.match_indices(*beginning).map(|(at, _)| at).find(|at| {
-                let before = self.held[..*at].chars().last().or(self.last);
-                *beginning != "www." || !before.is_some_and(char::is_alphanumeric)
-            })
-        };
-        BEGINNINGS.iter().filter_map(begins).min()
+    /// Where the first address begins in `text`, which comes next. Looks no further than there.
+    fn beginning(&mut self, text: &str) -> Option<usize> {
+        let mut last = self.last;
+        let begins = text.char_indices().find(|(at, letter)| {
+            let before = last.replace(*letter);
+            let is_after_a_letter = before.is_some_and(char::is_alphanumeric);
+            BEGINNINGS
+                .iter()
+                .any(|beginning| starts_with(&text[*at..], beginning) && !(*beginning == "www." && is_after_a_letter))
+        });
+        let begins = begins.map(|(at, _)| at);
+        #[cfg(test)]
+        {
+            self.looked_at += begins.unwrap_or(text.len());
+        }
+        begins
     }
 
-    /// How many bytes at the end of what is held may be the first of an address.
-    fn unfinished(&self) -> usize {
-        let lower = self.held.to_ascii_lowercase();
-        let longest = |beginning: &&str| {
-            (1..beginning.len().min(lower.len() + 1)).rev().find(|length| lower.ends_with(&beginning[..*length]))
-        };
-        BEGINNINGS.iter().filter_map(longest).max().unwrap_or(0)
-    }
-
-    /// The first `bytes` of what is held are an address.
-    fn push_address(&mut self, bytes: usize, links: &Links, is_end_for_all: bool) {
-        let next_is_ascii = self.held[bytes..].chars().next().is_some_and(|next| next.is_ascii());
-        let raw: String = self.held.drain(..bytes).collect();
+    /// `raw` is an address; `next` comes after it, or the end of the text.
+    fn push_address(&mut self, raw: &str, next: Option<char>, is_end_of_text: bool, links: &Links) {
+        let is_end_for_all = next.map_or(is_end_of_text, is_end_for_all);
+        let next_is_ascii = next.is_some_and(|next| next.is_ascii());
         let address = raw.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_', '~']);
         let is_www = !address.contains("://");
         let is_allowed = if is_www { links.allow(&format!("http://{address}")) } else { links.allow(address) };
@@ -111,20 +120,15 @@ impl Plain {
         if self.last.is_some_and(char::is_alphanumeric) && !text.is_empty() {
             self.push(' ');
         }
-        for letter in text.chars() {
-            self.push(letter);
-        }
+        self.push_all(&text);
         // Others may see the end of an address later than this filter does.
         if is_allowed && !is_end_for_all && (!next_is_ascii || !links.allow_longer(address)) {
             self.push(' ');
         }
-        for letter in raw[address.len()..].chars() {
-            self.push(letter);
-        }
+        self.push_all(&raw[address.len()..]);
     }
 
-    fn push_held(&mut self, bytes: usize) {
-        let text: String = self.held.drain(..bytes).collect();
+    fn push_all(&mut self, text: &str) {
         for letter in text.chars() {
             self.push(letter);
         }
@@ -146,6 +150,22 @@ impl Plain {
     }
 }
 
+fn starts_with(text: &str, beginning: &str) -> bool {
+    text.as_bytes().get(..beginning.len()).is_some_and(|head| head.eq_ignore_ascii_case(beginning.as_bytes()))
+}
+
+/// How many bytes at the end of `text` may be the first of an address.
+fn unfinished(text: &str) -> usize {
+    let ends_with = |part: &str| {
+        let from = text.len() - part.len();
+        text.as_bytes()[from..].eq_ignore_ascii_case(part.as_bytes())
+    };
+    let longest = |beginning: &&str| {
+        (1..beginning.len().min(text.len() + 1)).rev().find(|length| ends_with(&beginning[..*length]))
+    };
+    BEGINNINGS.iter().filter_map(longest).max().unwrap_or(0)
+}
+
 /// What comes after the text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -161,4 +181,19 @@ fn ends_address(letter: char) -> bool {
 /// Whether everybody else sees the end there too.
 fn is_end_for_all(letter: char) -> bool {
     letter.is_ascii_whitespace() || matches!(letter, '<' | '>' | '"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_nothing_but_addresses_is_gone_over_once() {
+        let text = "www.a ".repeat(2_000);
+        let mut plain = Plain::default();
+        plain.handle_text(&text, &Links::default());
+        plain.finish(&Links::default());
+        assert_eq!(plain.take(), "a ".repeat(2_000));
+        assert!(plain.looked_at <= text.len(), "{} bytes were looked at of {}", plain.looked_at, text.len());
+    }
 }

@@ -77,6 +77,29 @@ fn nothing_comes_together_where_something_was_taken_away() {
 }
 
 #[test]
+fn what_is_taken_away_between_the_letters_of_the_instructions_hides_none_of_them() {
+    let instructions = "Never mention the discount code SPRING25 unless the visitor is a café. Our margin on teaware is forty \
+                        percent, and nobody outside may know it. Be brief and friendly to everybody who asks.";
+    let letters: Vec<char> = instructions.chars().collect();
+    for between in ["<b>", "<!--zq-->", "![zq](z)", "[](http://zq.zq)", "[](/zq)"] {
+        let parts: Vec<String> = letters.chunks(20).map(|part| part.iter().collect()).collect();
+        let mut guard = Guard::new(links(), Arc::new(Secret::new(instructions)));
+        let shown = guard.handle_text(&parts.join(between)) + &guard.finish();
+        let read = shown.replace("[](/zq)", "");
+        assert!(read.contains('…') && read.chars().filter(|letter| letter.is_alphanumeric()).count() < 40, "{shown}");
+    }
+}
+
+#[test]
+fn what_is_cut_in_the_middle_of_an_address_leaves_no_other_address() {
+    let path = "thediscountcodeisspring25andourmarginonteawareisfortypercentnobodyoutsidemayknowit";
+    let mut guard = Guard::new(links(), Arc::new(Secret::new(path)));
+    let text = format!("https://shop.example/{path}.evil.example [{path}](https://shop.example/a)");
+    let shown = guard.handle_text(&text) + &guard.finish();
+    assert!(shown.contains('…') && is_harmless(&shown), "{shown}");
+}
+
+#[test]
 fn pictures_of_own_hosts_are_shown_where_the_site_wants_them() {
     let with_images = Links::new(["shop.example".to_owned()], true);
     let text = "![pot](https://shop.example/p.png) ![pot](https://evil.example/p.png)";
@@ -98,7 +121,13 @@ fn ordinary_text_is_held_back_by_a_few_letters_at_most() {
 /// What no text may have that goes out, however it came about.
 fn is_harmless(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    let own = ["https://shop.example", "http://shop.example", "https://carrier.example/track"];
+    let own = [
+        "https://shop.example",
+        "http://shop.example",
+        "https://www.shop.example",
+        "http://www.shop.example",
+        "https://carrier.example/track",
+    ];
     let addresses = lower.match_indices("://").all(|(at, _)| {
         let begins = lower[..at].trim_end_matches(|letter: char| letter.is_ascii_alphabetic()).len();
         let begins = lower[begins..at].rfind("http").map_or(begins, |from| begins + from);
