@@ -48,6 +48,16 @@ impl Clocks {
         if at < self.end_by { (at, name) } else { (self.end_by, "the turn's time is over") }
     }
 
+    /// The name of the clock that ends the turn at `now`, whatever has come by then. The gap is no such clock: it counts
+    /// how long a model was waited for, not how long its words took to send.
+    pub(crate) fn over(&self, now: Instant) -> Option<&'static str> {
+        match self.content_at {
+            _ if now >= self.end_by => Some("the turn's time is over"),
+            None if now >= self.first_by => Some("no first token in time"),
+            _ => None,
+        }
+    }
+
     /// The last moment at which beginning another attempt makes sense.
     pub(crate) fn try_until(&self) -> Instant {
         self.first_by

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::{FutureExt, Stream, StreamExt};
 use protocol::function::{AiAnswer, AiLine, AiOutcome, AiRequest, HandoverReason};
 use telemetry::AiMetrics;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cite;
@@ -16,6 +17,13 @@ use crate::plan::Plan;
 use crate::record::Record;
 use crate::settings::Settings;
 use crate::speech::Speech;
+use crate::text;
+
+/// So much of what the model said is filtered at a time, in bytes; then others have their turn, and the clock is looked at.
+const MAX_PART_BYTES: usize = 1_024;
+
+/// How much a model may say for one byte that can be shown: most of an answer may be filtered away.
+const SAID_PER_SHOWN: usize = 4;
 
 /// How a model's part in a turn ended.
 #[derive(Debug)]
@@ -52,7 +60,7 @@ pub fn lines(
         let prompt = plan.prompt();
         record.handle_prompt(&prompt);
         let mut pieces = model.answer(prompt);
-        let ending = loop {
+        let ending = 'turn: loop {
             let piece = next(&mut pieces, &clocks).await;
             if let Ok(piece) = &piece {
                 record.handle_piece(piece, Instant::now());
@@ -62,12 +70,18 @@ pub fn lines(
                     if answer.has_begun() || !said.trim().is_empty() {
                         clocks.handle_content(Instant::now());
                     }
-                    for delta in answer.handle_text(&said) {
-                        record.handle_delta(&delta, Instant::now());
-                        yield AiLine::Delta(delta);
-                    }
-                    if answer.draft.is_full() {
-                        break Ending::Ended(End::Cut);
+                    for part in text::split(&said, MAX_PART_BYTES) {
+                        for delta in answer.handle_text(part) {
+                            record.handle_delta(&delta, Instant::now());
+                            yield AiLine::Delta(delta);
+                        }
+                        if answer.is_full() {
+                            break 'turn Ending::Ended(End::Cut);
+                        }
+                        yield_now().await;
+                        if let Some(clock) = clocks.over(Instant::now()) {
+                            break 'turn Ending::Failed(ModelError::TimedOut(clock));
+                        }
                     }
                 }
                 Ok(Piece::OfferPerson) => answer.offer_person = true,
@@ -99,12 +113,28 @@ struct Answer {
     draft: Draft,
     offer_person: bool,
     has_begun: bool,
+    /// How much the model has said, and how much it may say, in bytes.
+    said: usize,
+    max_said: usize,
 }
 
 impl Answer {
     fn new(plan: &Plan, max_bytes: usize) -> Self {
         let draft = Draft::new(max_bytes);
-        Self { speech: plan.speech(), draft, offer_person: plan.is_unanswerable(), has_begun: false }
+        let (speech, offer_person) = (plan.speech(), plan.is_unanswerable());
+        Self {
+            speech,
+            draft,
+            offer_person,
+            has_begun: false,
+            said: 0,
+            max_said: max_bytes.saturating_mul(SAID_PER_SHOWN),
+        }
+    }
+
+    /// It reached its limit, or the model said too much of which nothing can be shown.
+    fn is_full(&self) -> bool {
+        self.draft.is_full() || self.said > self.max_said
     }
 
     /// The model has said something, shown or not.
@@ -115,6 +145,7 @@ impl Answer {
     /// Gives the deltas to send.
     fn handle_text(&mut self, said: &str) -> Vec<String> {
         self.has_begun |= !said.trim().is_empty();
+        self.said += said.len();
         let shown = self.speech.handle_text(said);
         self.draft.handle_text(&shown)
     }
@@ -126,8 +157,12 @@ impl Answer {
     }
 }
 
-/// The model's next piece, or why there is none: an error of its own, its silence, its end without a word, its panic.
+/// The model's next piece, or why there is none: an error of its own, its silence, its end without a word, its panic. A
+/// model whose next piece is always there is looked at by the clock as well.
 async fn next(pieces: &mut Pieces, clocks: &Clocks) -> Result<Piece, ModelError> {
+    if let Some(clock) = clocks.over(Instant::now()) {
+        return Err(ModelError::TimedOut(clock));
+    }
     let (due, clock) = clocks.due();
     let next = AssertUnwindSafe(pieces.next()).catch_unwind();
     match timeout_at(due, next).await {

@@ -12,6 +12,7 @@ use crate::clocks::Limits;
 use crate::prompt::Prompt;
 
 mod of_a_site;
+mod of_floods;
 
 type Told = Result<Piece, ModelError>;
 
