@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::folder::{Limits, Texts};
 use crate::language;
 use crate::packed::{self, Entry};
+use crate::panics::without_panic;
 use crate::passage::Passage;
 use crate::report::Report;
 use crate::schema::{Fields, schema};
@@ -79,6 +80,8 @@ pub struct Knowledge {
     pub(crate) words: Words,
     pub(crate) threshold: f32,
     passages: BTreeMap<String, usize>,
+    /// Where it is from, for errors.
+    pub(crate) path: PathBuf,
 }
 
 /// Indexes the texts in `folder` and writes the index into the folder `out`, over the one that is there.
@@ -119,7 +122,8 @@ impl Knowledge {
     /// Opens the index in `folder`. Nothing is written, and the dictionary for Chinese is not read yet.
     ///
     /// # Errors
-    /// There is none, or it is foreign, of another version, or damaged.
+    /// There is none, or it is foreign, of another version, or damaged. Damage that leaves the check sum right may show only
+    /// in [`Self::search`].
     pub fn open(folder: &Path) -> Result<Self, Error> {
         Self::open_with(folder, &Dictionary::default())
     }
@@ -129,7 +133,9 @@ impl Knowledge {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_with(folder: &Path, dictionary: &Dictionary) -> Result<Self, Error> {
-        Self::from_entries(packed::read(folder)?, &folder.join(packed::FILE), dictionary)
+        let path = folder.join(packed::FILE);
+        let entries = packed::read(folder)?;
+        without_panic(&path, || Self::from_entries(entries, &path, dictionary))
     }
 
     /// Reads the dictionary for Chinese, which the first Chinese question would do: to be called on a thread that nobody waits
@@ -163,6 +169,7 @@ impl Knowledge {
             words: Words::new(Synonyms::new(about.synonyms), dictionary.clone()),
             threshold: about.threshold,
             passages: about.passages,
+            path: path.to_owned(),
         })
     }
 }

@@ -22,6 +22,7 @@ mod index;
 mod language;
 mod markdown;
 mod packed;
+mod panics;
 mod passage;
 mod report;
 mod schema;

@@ -12,6 +12,7 @@ use crate::coverage::Places;
 use crate::error::Error;
 use crate::index::Knowledge;
 use crate::language;
+use crate::panics::without_panic;
 use crate::passage::Passage;
 use crate::schema::BOOSTS;
 use crate::words::{letters, runs};
@@ -79,9 +80,9 @@ impl Knowledge {
     /// Finds what answers `question`.
     ///
     /// # Errors
-    /// The index cannot be read, though it was opened.
+    /// The index cannot be read, though it was opened: it is damaged.
     pub fn search(&self, question: Question<'_>) -> Result<Found, Error> {
-        self.find(question).map_err(Error::index("searched"))
+        without_panic(&self.path, || self.find(question).map_err(Error::index("searched")))
     }
 
     fn find(&self, question: Question<'_>) -> Result<Found, TantivyError> {

@@ -137,6 +137,36 @@ fn a_missing_a_foreign_and_a_damaged_index_are_named() {
     error("is damaged");
 }
 
+/// The index with `change` made to its parts, and a check sum that fits.
+fn forged(index: &[u8], change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    const SUM: usize = b"frontdesk knowledge index\n".len() + 4;
+    const HEAD: usize = SUM + 4 + 8;
+    let mut bytes = index.to_vec();
+    change(&mut bytes[HEAD..]);
+    let sum = crc32fast::hash(&bytes[HEAD..]);
+    bytes[SUM..SUM + 4].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn damage_behind_a_right_check_sum_is_an_error_and_no_panic() {
+    let out = tempfile::tempdir().unwrap();
+    build(shop().path(), out.path(), &options()).unwrap();
+    let file = out.path().join("knowledge.index");
+    let good = fs::read(&file).unwrap();
+    let step = 61;
+    let mut damaged = 0;
+    for at in (0..good.len() - 64).step_by(step) {
+        let change = |parts: &mut [u8]| parts.iter_mut().skip(at).take(step).for_each(|byte| *byte = 0xff);
+        fs::write(&file, forged(&good, change)).unwrap();
+        let found = Knowledge::open_with(out.path(), &dictionary())
+            .and_then(|knowledge| knowledge.search("what is cloud mist".into()));
+        damaged +=
+            usize::from(found.is_err_and(|error| error.to_string().contains("the search cannot read its parts")));
+    }
+    assert!(damaged > 0, "no damage made the search panic, so that this shows nothing");
+}
+
 #[test]
 fn a_folder_without_passages_is_indexed_and_finds_nothing() {
     let (knowledge, report) = Knowledge::read(folder(&[("logo.png", "x")]).path(), &options()).unwrap();
