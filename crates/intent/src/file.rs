@@ -17,14 +17,14 @@
 //! | n × k | weights, one signed byte each |
 //!
 //! A reader checks every length against the file's before it takes memory, so a damaged or hostile file is an error and
-//! costs no more than its own size.
+//! costs no more than its own size. The intents in it have the bounds of those in a site's TOML.
 
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
-use crate::intents::{Intent, MAX_INTENTS, MIN_INTENTS};
+use crate::intents::{Intent, Intents, IntentsError, MAX_INTENTS, MIN_INTENTS};
 use crate::linear::Linear;
 use crate::model::Model;
 use crate::space::Space;
@@ -51,6 +51,9 @@ pub enum FileError {
     /// Its bytes are not those that were written.
     #[error("the model's file is damaged: {0}; copy it again, or train it again")]
     Damaged(&'static str),
+    /// An intent in it is none that training takes, so that something else wrote it.
+    #[error("the model's file has an intent that cannot be used: {0}; train it again")]
+    Intent(#[from] IntentsError),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -63,8 +66,15 @@ impl Model {
     /// Reads a file's bytes.
     ///
     /// # Errors
-    /// The bytes are no such file, of another version, or damaged.
+    /// The bytes are no such file, of another version, or damaged, or an intent in it could not be declared.
     pub fn read(bytes: &[u8]) -> Result<Self, FileError> {
+        let model = Self::read_with_any_texts(bytes)?;
+        Intents::check_trained(&model.intents)?;
+        Ok(model)
+    }
+
+    /// The same for a file that came with the program, whose intents need no titles and no replies.
+    pub(crate) fn read_with_any_texts(bytes: &[u8]) -> Result<Self, FileError> {
         if bytes.len() > MAX_FILE_BYTES {
             return Err(FileError::TooLong(bytes.len()));
         }

@@ -1,5 +1,6 @@
 //! A site's intents as its `intents.toml` declares them; `docs/intents.md` describes the format.
 
+mod check;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -89,6 +90,14 @@ impl Intents {
     /// The first entry that cannot be used: see `docs/intents.md` for what each must be.
     pub fn parse(text: &str) -> Result<Self, IntentsError> {
         parse::parse(text)
+    }
+
+    /// Checks intents from a trained model's file as [`Self::parse`] does those of a site. They have no examples.
+    ///
+    /// # Errors
+    /// The first entry that cannot be used.
+    pub(crate) fn check_trained(intents: &[Intent]) -> Result<(), IntentsError> {
+        check::trained(intents)
     }
 
     /// The languages of the replies, sorted.

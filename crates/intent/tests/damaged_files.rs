@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use intent::{FileError, Intents, Model};
 use proptest::prelude::*;
+use serde_json::json;
 
 const INTENTS: &str = r#"
 [intents.hours]
@@ -94,6 +95,39 @@ fn numbers_that_are_not_finite_are_errors() {
     let mut file = good().to_vec();
     file[32..36].copy_from_slice(&f32::NAN.to_le_bytes());
     assert_eq!(Model::read(&with_checksum(file)), Err(FileError::Damaged("a number in it is not finite")));
+}
+
+/// The file with other texts, and a checksum that fits.
+fn with_texts(change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+    const TEXTS: usize = HEAD + 20;
+    let end = TEXTS + u32::from_le_bytes(good()[HEAD..HEAD + 4].try_into().unwrap()) as usize;
+    let mut texts = serde_json::from_slice(&good()[TEXTS..end]).unwrap();
+    change(&mut texts);
+    let texts = serde_json::to_vec(&texts).unwrap();
+    let length = u32::try_from(texts.len()).unwrap().to_le_bytes();
+    with_checksum([&good()[..HEAD], &length, &good()[HEAD + 4..TEXTS], &texts, &good()[end..]].concat())
+}
+
+#[test]
+fn intents_that_a_site_could_not_declare_are_errors_that_name_them() {
+    assert_eq!(read_and_use(&with_texts(|_| ())), Ok(()));
+    let check = |at: &str, value: serde_json::Value, said: &str| {
+        let forged = with_texts(|texts| *texts.pointer_mut(at).unwrap() = value);
+        let error = Model::read(&forged).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    };
+    check("/intents/0/reply/en", "".into(), "intents.hours.reply.en: empty");
+    check("/intents/0/reply/en", "R".repeat(4_001).into(), "intents.hours.reply.en: too long with 4001 characters");
+    check("/intents/0/reply", json!({}), "intents.hours.reply: empty");
+    check("/intents/1/title", json!({}), "intents.returns.title: empty");
+    check("/intents/1/title/en", "T".repeat(81).into(), "intents.returns.title.en: too long");
+    check("/intents/1/title", json!({ "zh": "退货" }), "intents.hours.title.zh: missing");
+    check("/intents/1/title", json!({ "e\n": "x" }), "not a language");
+    check("/intents/1/key", "x\n".repeat(100_000).into(), "intents[1]: a key has 1 to 64");
+    check("/intents/1/key", "hours".into(), "intents.hours: there twice");
+    let action = |url: &str, label: &str| json!({ "url": { "en": url }, "label": { "en": label } });
+    check("/intents/0/action", action("javascript:alert(1)", "x"), "intents.hours.action.url.en: not an address");
+    check("/intents/0/action", action("/hours", " "), "intents.hours.action.label.en: empty");
 }
 
 proptest! {

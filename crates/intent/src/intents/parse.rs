@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
+use super::check::{self, Result, wrong};
 use super::{
-    Action, ByLanguage, Intent, Intents, IntentsError, MAX_EXAMPLE_CHARS, MAX_EXAMPLES, MAX_INTENTS, MAX_KEY_CHARS,
-    MAX_REPLY_CHARS, MAX_TITLE_CHARS, MAX_URL_CHARS, MIN_INTENTS,
+    Action, ByLanguage, Intent, Intents, IntentsError, MAX_EXAMPLE_CHARS, MAX_EXAMPLES, MAX_INTENTS, MAX_REPLY_CHARS,
+    MAX_TITLE_CHARS, MAX_URL_CHARS, MIN_INTENTS,
 };
 use crate::text::Normal;
-
-type Result<T> = std::result::Result<T, IntentsError>;
 
 pub(super) fn parse(text: &str) -> Result<Intents> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| IntentsError::Syntax(error.to_string()))?;
@@ -31,11 +30,7 @@ pub(super) fn parse(text: &str) -> Result<Intents> {
 
 fn intent(all: &Entry<'_>, key: &str, value: &Value) -> Result<Intent> {
     let place = all.at(key);
-    let is_plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_-".contains(letter);
-    if key.is_empty() || key.len() > MAX_KEY_CHARS || !key.chars().all(is_plain) {
-        let problem = format!("a key has 1 to {MAX_KEY_CHARS} of a-z, 0-9, _ and -; give it another name");
-        return Err(wrong(&place, problem));
-    }
+    check::key(&place, key)?;
     let entry = Entry::new(place, value)?;
     entry.knows(&["title", "examples", "reply", "handover", "action"])?;
     Ok(Intent {
@@ -64,23 +59,13 @@ fn action(entry: &Entry<'_>) -> Result<Action> {
 
 fn url(place: &str, value: &Value) -> Result<String> {
     let url = text(place, value, MAX_URL_CHARS)?;
-    let is_path = url.starts_with('/') && !url.starts_with("//");
-    let is_web = url.starts_with("https://") || url.starts_with("http://");
-    if !(is_path || is_web) || url.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
-        return Err(wrong(place, "not an address; write https://… or a path that begins with one /"));
-    }
+    check::url(place, &url)?;
     Ok(url)
 }
 
 fn text(place: &str, value: &Value, most: usize) -> Result<String> {
     let text = value.as_str().ok_or_else(|| wrong(place, "not a text; put it in quotes"))?.trim();
-    if text.is_empty() {
-        return Err(wrong(place, "empty; write a text"));
-    }
-    let length = text.chars().count();
-    if length > most {
-        return Err(wrong(place, format!("too long with {length} characters; shorten it to {most}")));
-    }
+    check::text(place, text, most)?;
     Ok(text.to_owned())
 }
 
@@ -116,29 +101,11 @@ fn check_languages(intents: &Intents) -> Result<()> {
         .flat_map(|intent| intent.title.keys().chain(intent.examples.keys()).chain(intent.reply.keys()))
         .collect();
     for intent in &intents.intents {
-        let place = |name: &str| format!("intents.{}.{name}", intent.key);
-        has_all(&place("title"), &intent.title, &languages)?;
-        has_all(&place("examples"), &intent.examples, &languages)?;
-        has_all(&place("reply"), &intent.reply, &languages)?;
-        if let Some(action) = &intent.action {
-            has_all(&place("action.label"), &action.label, &languages)?;
-            has_all(&place("action.url"), &action.url, &languages)?;
-        }
+        let place = format!("intents.{}.examples", intent.key);
+        check::has_all(&place, &intent.examples, &languages)?;
+        check::languages(intent, &languages)?;
     }
     Ok(())
-}
-
-fn has_all<T>(place: &str, texts: &ByLanguage<T>, languages: &BTreeSet<&String>) -> Result<()> {
-    if let Some(unknown) = texts.keys().find(|language| !languages.contains(language)) {
-        return Err(wrong(&format!("{place}.{unknown}"), "no intent has texts in this language; remove it"));
-    }
-    match languages.iter().find(|language| !texts.contains_key(**language)) {
-        Some(language) => Err(wrong(
-            &format!("{place}.{language}"),
-            "missing, and other texts are in this language; add it here, or remove the language everywhere",
-        )),
-        None => Ok(()),
-    }
 }
 
 /// One message cannot belong to two intents, and saying it twice teaches nothing.
@@ -208,17 +175,9 @@ impl<'a> Entry<'a> {
         }
         let one = |(language, value): (&String, &Value)| {
             let place = self.at(language);
-            let is_tag = (2..=16).contains(&language.len())
-                && language.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-');
-            if !is_tag {
-                return Err(wrong(&place, "not a language; write a tag such as en, zh or pt-BR"));
-            }
+            check::tag(&place, language)?;
             Ok((language.clone(), read(&place, value)?))
         };
         self.table.iter().map(one).collect()
     }
-}
-
-fn wrong(place: &str, problem: impl Into<String>) -> IntentsError {
-    IntentsError::Entry { place: place.to_owned(), problem: problem.into() }
 }
