@@ -91,12 +91,14 @@ fn what_is_taken_away_between_the_letters_of_the_instructions_hides_none_of_them
 }
 
 #[test]
-fn what_is_cut_in_the_middle_of_an_address_leaves_no_other_address() {
-    let path = "thediscountcodeisspring25andourmarginonteawareisfortypercentnobodyoutsidemayknowit";
-    let mut guard = Guard::new(links(), Arc::new(Secret::new(path)));
-    let text = format!("https://shop.example/{path}.evil.example [{path}](https://shop.example/a)");
-    let shown = guard.handle_text(&text) + &guard.finish();
-    assert!(shown.contains('…') && is_harmless(&shown), "{shown}");
+fn an_address_that_is_cut_in_its_middle_ends_before_the_ellipsis() {
+    let instructions =
+        "shop.example/our-margin-on-teaware-is-forty-percent-and-nobody-outside-may-know-of-the-code-spring";
+    let mut guard = Guard::new(links(), Arc::new(Secret::new(instructions)));
+    let letters: Vec<char> = instructions.chars().collect();
+    let parts: Vec<String> = letters.chunks(20).map(|part| part.iter().collect()).collect();
+    let shown = guard.handle_text(&format!("https://sub.{}", parts.join("<b>"))) + &guard.finish();
+    assert_eq!(shown, "https://sub.shop.example/our-margin-on-teawa …");
 }
 
 #[test]
