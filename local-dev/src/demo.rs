@@ -21,9 +21,13 @@ static FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../web/demo");
 /// What [`lay_down`] calls its files.
 pub const CONFIGURATION: &str = "frontdesk.toml";
 /// See [`CONFIGURATION`].
-pub const INTENTS: &str = "intents.toml";
+pub const INTENTS: &str = "shop.intents";
 /// See [`CONFIGURATION`]. A folder.
 pub const KNOWLEDGE: &str = "knowledge";
+/// See [`CONFIGURATION`]. The folder's index, in the folder of the configuration.
+const INDEX: &str = "knowledge.index";
+/// What [`INTENTS`] was trained from.
+const EXAMPLES: &str = "intents.toml";
 
 /// Writes `configuration` and what the shop's assistant answers from into a folder of its own, which is removed when it is
 /// dropped.
@@ -33,8 +37,8 @@ pub const KNOWLEDGE: &str = "knowledge";
 pub fn lay_down(configuration: &str) -> io::Result<TempDir> {
     let folder = TempDir::with_prefix("frontdesk-")?;
     std::fs::write(folder.path().join(CONFIGURATION), configuration)?;
-    if let Some(intents) = FILES.get_file(INTENTS) {
-        std::fs::write(folder.path().join(INTENTS), intents.contents())?;
+    for file in [INTENTS, INDEX].into_iter().filter_map(|name| FILES.get_file(name)) {
+        std::fs::write(folder.path().join(file.path()), file.contents())?;
     }
     if let Some(knowledge) = FILES.get_dir(KNOWLEDGE) {
         // The files' paths begin with the folder's name.
@@ -83,7 +87,7 @@ pub fn origins(demo: SocketAddr) -> Vec<String> {
 
 /// Whether a file is for the assistant, and no page of the shop.
 fn is_the_assistants(path: &std::path::Path) -> bool {
-    path.starts_with(KNOWLEDGE) || path == INTENTS
+    path.starts_with(KNOWLEDGE) || [INTENTS, INDEX, EXAMPLES].iter().any(|name| path == std::path::Path::new(name))
 }
 
 fn page(node: &Node, headers: &HeaderMap, path: &str) -> Response {

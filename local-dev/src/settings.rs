@@ -21,16 +21,18 @@ const SHOP: &str = "FRONTDESK_SITES_SHOP_ORIGINS";
 
 /// What it answers from.
 const KNOWLEDGE: &str = "FRONTDESK_SITES_SHOP_KNOWLEDGE";
+const KNOWLEDGE_INDEX: &str = "FRONTDESK_SITES_SHOP_KNOWLEDGE_INDEX";
 const INTENTS: &str = "FRONTDESK_SITES_SHOP_INTENTS";
 
 /// The variables that a node started by hand needs; none of them is a secret.
-const BY_HAND: [&str; 8] = [
+const BY_HAND: [&str; 9] = [
     config::FILE_VARIABLE,
     "FRONTDESK_FUNCTIONS_URL",
     "FRONTDESK_NODE_LISTEN",
     "FRONTDESK_NODE_METRICS_LISTEN",
     SHOP,
     KNOWLEDGE,
+    KNOWLEDGE_INDEX,
     INTENTS,
     "FRONTDESK_STORE_DATA",
 ];
@@ -115,7 +117,9 @@ impl Settings {
             None => Some(demo::lay_down(BUILT_IN).map_err(|source| SettingsError::Write { source })?),
         };
         if let Some(folder) = &built_in {
-            for (name, file) in [(KNOWLEDGE, demo::KNOWLEDGE), (INTENTS, demo::INTENTS)] {
+            // Other texts are not in the shop's index.
+            let index = (!variables.contains_key(KNOWLEDGE)).then_some((KNOWLEDGE_INDEX, ""));
+            for (name, file) in [(KNOWLEDGE, demo::KNOWLEDGE), (INTENTS, demo::INTENTS)].into_iter().chain(index) {
                 let path = || folder.path().join(file).display().to_string();
                 variables.entry(name.to_owned()).or_insert_with(path);
             }

@@ -126,7 +126,7 @@ scene("kill -9 of the function in mid-answer: what was written stays, marked as 
   assert.equal((await chat.answered("interrupted"))?.text, "One, two,");
   await chat.text("The answer broke off here.").waitFor();
   const [answer] = answers(await visitor.log(chat));
-  assert.deepEqual([answer?.end, answer?.text], ["ANSWER_END_INTERRUPTED", "One, two, "]);
+  assert.deepEqual([answer?.end, answer?.text], ["ANSWER_END_INTERRUPTED", "One, two,"]);
   await chat.send("And now?");
   assert.equal((await chat.answered("complete"))?.text, "You said: And now?");
 });

@@ -118,10 +118,11 @@ async function walk(t, { language, page, context }, look) {
   await chat.answered("interrupted");
   await look(chat, "08-interrupted");
 
-  const refusal = set.model.reply();
+  const { otherwise } = set.model;
+  set.model.otherwise = (_, reply) => reply.refuse(); // However often it is asked.
   await chat.send(unanswerable);
-  await refusal.refuse();
   await chat.answered("fallback");
+  set.model.otherwise = otherwise;
   await look(chat, "09-fallback");
 
   await visitor.context.setOffline(true);

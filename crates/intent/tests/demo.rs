@@ -159,8 +159,24 @@ fn a_test_file_with_an_unknown_intent_is_an_error_that_names_it() {
 #[test]
 fn a_greeting_is_no_intent() {
     let model = &trained().model;
-    for message in ["Hello", "Hello!", "Hi there", "Good evening", "Thanks!", "Thank you", "你好", "您好", "你好！", "谢谢"] {
+    for message in
+        ["Hello", "Hello!", "Hi there", "Good evening", "Thanks!", "Thank you", "你好", "您好", "你好！", "谢谢"]
+    {
         let decision = model.decide(message, "en");
         assert!(!matches!(decision, Decision::Sure(_)), "{message}: {decision:?}");
     }
+}
+
+#[test]
+fn the_trained_file_is_that_of_the_examples() {
+    let kept = Model::read(include_bytes!("../../../web/demo/shop.intents")).unwrap();
+    let messages = Messages::parse(include_str!("data/demo_messages.toml")).unwrap();
+    let judged = |model: &Model| model.evaluate(&messages).unwrap().to_string();
+    assert_eq!(
+        judged(&kept),
+        judged(&trained().model),
+        "make it anew: ai intents train web/demo/intents.toml --out web/demo/shop.intents"
+    );
+    let keys = |model: &Model| model.intents().iter().map(|intent| intent.key.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&kept), keys(&trained().model));
 }

@@ -138,6 +138,16 @@ impl Knowledge {
         without_panic(&path, || Self::from_entries(entries, &path, dictionary))
     }
 
+    /// Opens an index whose `bytes` are in the program itself.
+    ///
+    /// # Errors
+    /// As [`Knowledge::open`]; errors call it by the file's name.
+    pub fn open_bytes(bytes: &[u8], dictionary: &Dictionary) -> Result<Self, Error> {
+        let path = Path::new(packed::FILE);
+        let entries = packed::entries(path, bytes)?;
+        without_panic(path, || Self::from_entries(entries, path, dictionary))
+    }
+
     /// Reads the dictionary for Chinese, which the first Chinese question would do: to be called on a thread that nobody waits
     /// for. An index without Chinese passages needs none unless it is asked in Chinese.
     pub fn warm(&self) {

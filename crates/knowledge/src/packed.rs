@@ -64,9 +64,13 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<Entry>, Error> {
     if length > MOST_BYTES {
         return Err(damaged(format!("it has {length} bytes, more than the {MOST_BYTES} that any index has")));
     }
-    let bytes = fs::read(&path).map_err(Error::io(path.clone(), "read"))?;
-    let payload = payload(&path, &bytes)?;
-    from_payload(payload).ok_or_else(|| damaged("its parts do not fit together".to_owned()))
+    entries(&path, &fs::read(&path).map_err(Error::io(path.clone(), "read"))?)
+}
+
+/// What is in an index's `bytes`; `path` is for errors.
+pub(crate) fn entries(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>, Error> {
+    let damaged = || Error::Damaged { path: path.to_owned(), reason: "its parts do not fit together".to_owned() };
+    from_payload(payload(path, bytes)?).ok_or_else(damaged)
 }
 
 /// What stands behind the head, if that is right.

@@ -1,35 +1,27 @@
 //! The texts of the demo shop, in the program itself: the scripted model has something to say with nothing configured.
 
-use include_dir::{Dir, include_dir};
-use knowledge::{Dictionary, Knowledge, Options, Texts};
+use knowledge::{Dictionary, Knowledge};
 
 use crate::Error;
 
-static TEXTS: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../web/demo/knowledge");
+/// Made by `ai knowledge index web/demo/knowledge --out web/demo`: indexing anew would cost each process of the function what
+/// a hundred turns do.
+static INDEX: &[u8] = include_bytes!("../../../web/demo/knowledge.index");
 
 /// The demo shop's texts, indexed.
 ///
 /// # Errors
-/// They cannot be indexed, which a test would have shown.
+/// The index cannot be read, which a test would have shown.
 pub(crate) fn knowledge(dictionary: &Dictionary) -> Result<Knowledge, Error> {
     let failed = |reason: String| Error::Knowledge { site: "the demo shop".to_owned(), reason };
-    let mut texts = Texts::default();
-    for file in files(&TEXTS) {
-        let name = file.path().to_string_lossy();
-        texts.add(&name, file.contents()).map_err(|reason| failed(format!("{name} {reason}")))?;
-    }
-    let options = Options { dictionary: dictionary.clone(), ..Options::default() };
-    let indexed = Knowledge::new(texts, &options);
-    Ok(indexed.map_err(|error| failed(error.to_string()))?.0)
-}
-
-fn files(folder: &'static Dir<'static>) -> Vec<&'static include_dir::File<'static>> {
-    folder.files().chain(folder.dirs().flat_map(files)).collect()
+    Knowledge::open_bytes(INDEX, dictionary).map_err(|error| failed(error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
-    use knowledge::{Found, Question};
+    use std::path::Path;
+
+    use knowledge::{Found, Options, Question};
 
     use super::*;
 
@@ -39,6 +31,21 @@ mod tests {
             knowledge.search(Question { text, previous: *previous, language: Some("en") }).unwrap()
         };
         questions.iter().map(search).collect()
+    }
+
+    #[test]
+    fn the_index_is_that_of_the_texts() {
+        let texts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/demo/knowledge");
+        let (anew, _) = Knowledge::read(&texts, &Options::default()).unwrap();
+        let question = "How long does shipping to Norway take?";
+        let search = |knowledge: &Knowledge| knowledge.search(Question::from(question)).unwrap().to_string();
+        let kept = knowledge(&Dictionary::default()).unwrap();
+        assert_eq!(
+            kept.passages(),
+            anew.passages(),
+            "make it anew: ai knowledge index web/demo/knowledge --out web/demo"
+        );
+        assert_eq!(search(&kept), search(&anew));
     }
 
     #[test]
