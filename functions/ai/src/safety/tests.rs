@@ -120,26 +120,27 @@ fn ordinary_text_is_held_back_by_a_few_letters_at_most() {
     }
 }
 
+/// Whether an address, without its scheme, leads to the site, to a host under it, or to the one page elsewhere.
+fn is_own(address: &str) -> bool {
+    // Browsers pass over an empty name and further slashes before the host.
+    let address = address.trim_start_matches(['@', '/']);
+    if let Some(rest) = address.strip_prefix("carrier.example/track") {
+        let rest = rest.trim_start_matches(['.', ',', ':', ';', '!', '?', '\'', '*', '_', '~']);
+        return !rest.starts_with(|letter: char| letter.is_alphanumeric() || "-@\\。".contains(letter));
+    }
+    let end = address.find(|letter: char| !letter.is_alphanumeric() && !"-.".contains(letter));
+    let (host, rest) = address.split_at(end.unwrap_or(address.len()));
+    let host = host.trim_end_matches('.');
+    (host == "shop.example" || host.ends_with(".shop.example")) && !rest.starts_with(['@', '\\', '。'])
+}
+
 /// What no text may have that goes out, however it came about.
 fn is_harmless(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    let own = [
-        "https://shop.example",
-        "http://shop.example",
-        "https://www.shop.example",
-        "http://www.shop.example",
-        "https://carrier.example/track",
-    ];
     let addresses = lower.match_indices("://").all(|(at, _)| {
         let begins = lower[..at].trim_end_matches(|letter: char| letter.is_ascii_alphabetic()).len();
         let begins = lower[begins..at].rfind("http").map_or(begins, |from| begins + from);
-        !["http", "https"].contains(&&lower[begins..at])
-            || own.iter().any(|own| {
-                lower[begins..].strip_prefix(own).is_some_and(|rest| {
-                    let goes_on = |letter: char| letter.is_alphanumeric() || "-@\\。".contains(letter);
-                    !rest.trim_start_matches(['.', ',', ':', ';', '!', '?', '\'', '*', '_', '~']).starts_with(goes_on)
-                })
-            })
+        !["http", "https"].contains(&&lower[begins..at]) || is_own(&lower[at + 3..])
     });
     let links = text.match_indices("](").all(|(at, _)| {
         let address = &text[at + 2..];
@@ -149,9 +150,11 @@ fn is_harmless(text: &str) -> bool {
     let is_element =
         |(at, _)| text[at + 1..].starts_with(|next: char| next.is_ascii_alphabetic() || "/!?".contains(next));
     let www = lower.match_indices("www.").all(|(at, _)| {
-        let is_own =
-            lower[at..].strip_prefix("www.shop.example").is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
-        is_own || lower[..at].ends_with(|letter: char| letter.is_alphanumeric())
+        // In the path of an address of its own it is no other one.
+        let word = lower[..at].rsplit(|letter: char| letter.is_whitespace() || "()[]<>".contains(letter)).next();
+        let is_in_own = word.and_then(|word| word.rsplit_once("://")).is_some_and(|(_, address)| is_own(address));
+        let goes_on = lower[at + 4..].starts_with(char::is_alphanumeric);
+        !goes_on || is_in_own || is_own(&lower[at..]) || lower[..at].ends_with(|letter: char| letter.is_alphanumeric())
     });
     addresses
         && links

@@ -43,13 +43,17 @@ impl Scene {
 #[tokio::test]
 async fn turns_are_streams_of_one_connection() -> Result<()> {
     let scene = Scene::start("1").await?;
-    for _ in 0..3 {
+    // The first one may come while the warm-up is still connecting.
+    assert!(!answer(&scene.turn().await?).1.fallback);
+    let connections = scene.provider.counts().connections.http2;
+    for _ in 0..2 {
         assert!(!answer(&scene.turn().await?).1.fallback);
     }
     let records = scene.provider.records_after(0);
     assert_eq!(records.len(), 3);
     assert!(records.iter().all(|record| record.protocol == "HTTP/2.0"), "{records:?}");
-    assert_eq!(scene.provider.counts().connections.http2, 1);
+    assert!((1..=2).contains(&connections), "{connections}");
+    assert_eq!(scene.provider.counts().connections.http2, connections);
     Ok(())
 }
 

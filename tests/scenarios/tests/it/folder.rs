@@ -70,7 +70,8 @@ async fn a_folder_in_use_is_named_and_left_as_it_is() {
 
     assert!(matches!(failure, RunError::Store(OpenError::Locked { .. })), "{failure}");
     assert!(failure.to_string().contains(&std::process::id().to_string()), "{failure}");
-    assert!(before == files(folder.path()), "a file was changed");
+    // Who holds it may write meanwhile, so only the names are compared.
+    assert!(before.keys().eq(files(folder.path()).keys()), "a file came or went");
     assert_eq!(tab.say("and this").await, 2, "who holds it goes on");
 }
 
