@@ -95,6 +95,11 @@ pub struct Live {
     elsewhere: Option<Elsewhere>,
     /// From when on this node may do what the log asks for; `None`: it is another node's business, or a due time's.
     may_act_at: Option<Millis>,
+    /// Until when somebody must be heard of who does what the log asks for; then he is asked for.
+    unheard_until: Option<Millis>,
+    /// Another node's claim kept this one out, and nothing has happened since: what is owed is its business, or the next
+    /// claimer's.
+    kept_out: bool,
     routing: bool,
     last_run: u32,
     violation: Option<Violation>,
@@ -127,6 +132,8 @@ impl Live {
             turn: None,
             elsewhere: None,
             may_act_at: None,
+            unheard_until: None,
+            kept_out: false,
             routing: false,
             last_run: 0,
             violation: None,
@@ -225,9 +232,9 @@ impl Live {
     }
 
     /// Whether it can be let go of until the next input (see [`Live::rest`]): nothing is under way or owed here, and nobody
-    /// elsewhere is writing an answer, of which the next piece would come at once.
+    /// elsewhere is writing an answer, of which the next piece would come at once, or is still to be heard of.
     pub fn may_rest(&self) -> bool {
-        self.loaded && self.is_idle() && self.runner().is_none()
+        self.loaded && self.is_idle() && self.runner().is_none() && self.unheard_until.is_none()
     }
 
     /// What the log says.

@@ -11,6 +11,7 @@ impl Live {
     /// Compares what the log asks for with what is under way.
     pub(super) fn reconcile(&mut self, now: Millis) {
         self.see_to_what_is_owed(now);
+        self.listen_for_runner(now);
         self.give_claim_back(now);
     }
 
@@ -27,6 +28,15 @@ impl Live {
         };
         (self.claim, self.claim_stands) = (None, false);
         self.outputs.push_back(Output::Release { head: self.state.head(), due, claim });
+    }
+
+    /// What another node is to do is not waited for in vain: neither if it died before it said that it began, nor if
+    /// somebody else ended the turn that it ran.
+    fn listen_for_runner(&mut self, now: Millis) {
+        let listens = self.loaded && !self.kept_out && self.violation.is_none() && self.state.open_turn().is_some();
+        let is_unheard = self.turn.is_none() && self.may_act_at.is_none() && self.runner().is_none();
+        self.unheard_until =
+            (listens && is_unheard).then(|| self.unheard_until.unwrap_or(now + self.policy.runner_silence));
     }
 
     fn see_to_what_is_owed(&mut self, now: Millis) {
@@ -81,7 +91,7 @@ impl Live {
     /// A due time came and this node has claimed the conversation: whatever is missing is now its business. A runner of whom
     /// nothing was heard here is asked for first.
     pub fn handle_due(&mut self, now: Millis, claim: Claim) {
-        (self.claim, self.claim_stands) = (Some(claim), true);
+        (self.claim, self.claim_stands, self.kept_out) = (Some(claim), true, false);
         if self.turn.is_none() && self.runner_until().is_none_or(|until| until <= now) {
             let soon = now + self.policy.patience;
             self.give_runner_up();
@@ -119,6 +129,10 @@ impl Live {
             self.may_act_at = None;
             self.ask_for_runner(now);
         }
+        if self.unheard_until.is_some_and(|until| until <= now) {
+            self.unheard_until = None;
+            self.ask_for_runner(now);
+        }
         self.advance(now);
     }
 
@@ -133,7 +147,7 @@ impl Live {
         let retry = self.retry.map(|(_, at)| at).filter(|_| can_act);
         let owed = can_act && self.retry.is_none() && self.is_owed() && self.turn.is_none() && !self.routing;
         let act = self.may_act_at.filter(|_| owed);
-        [turn, beat, there, act, retry].into_iter().flatten().min()
+        [turn, beat, there, act, retry, self.unheard_until].into_iter().flatten().min()
     }
 
     /// A turn that writes nothing for a while must not be taken for dead by the other nodes.

@@ -39,6 +39,7 @@ impl Live {
         if intent.reply_to().is_some() {
             self.waiting.push_front(intent);
         }
+        self.kept_out = true;
         self.lose_turn();
         self.outputs.push_back(Output::Publish(Notice::AskTurn));
         self.stale = true;
@@ -118,7 +119,7 @@ impl Live {
         self.window = Window::default();
         self.bus = Cursor::at(0);
         self.doubtful.clear();
-        (self.loaded, self.conflicted, self.violation) = (false, false, None);
+        (self.loaded, self.conflicted, self.kept_out, self.violation) = (false, false, false, None);
         for intent in std::mem::take(&mut self.waiting) {
             match intent {
                 Intent::Command { .. } => self.waiting.push_back(intent),
@@ -256,6 +257,7 @@ impl Live {
             self.violation = Some(violation);
             return;
         }
+        self.kept_out = false; // An event ends every claim.
         self.conflicted = false; // This, or one before it, is what the append met.
         if let Some(rested) = self.rested.take_if(|rested| rested.head == event.seq)
             && rested.head_at != event.at

@@ -16,7 +16,7 @@
 //! wait MS                 time goes by; also: timeout (until the core wants to be called)
 //! due N, refresh, ask turn  as the names say; N is the claim
 //! idle since MS           the site's rules end what was silent since then
-//! rest                    the conversation is let go of, and woken again
+//! rest                    the conversation is let go of, and woken again; also: may it rest
 //! forget                  the node loses its memory, or the client goes to another node
 //! pull                    a visitor's connection takes what there is; also: pull agents, resume N
 //! ```
@@ -121,6 +121,10 @@ impl Desk {
             "due" => self.live.handle_due(now, Claim::new(number(rest).into()).unwrap()),
             "idle" => self.live.handle_idle(now, number(rest.trim_start_matches("since ")).into()),
             "rest" => self.live = Live::wake(Arc::clone(&self.policy), self.live.rest()),
+            "may" => {
+                let answer = if self.live.may_rest() { "yes" } else { "no" };
+                writeln!(self.transcript, "  {answer}").unwrap();
+            }
             "refresh" => self.live.handle_refresh(now),
             "pull" => self.pull(rest),
             "resume" => {

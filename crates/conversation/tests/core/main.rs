@@ -16,3 +16,4 @@ mod sending;
 mod stop;
 mod store_trouble;
 mod turns;
+mod unheard;
