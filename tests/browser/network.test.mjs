@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Cable } from "./support/cable.mjs";
+import { Chat } from "./support/chat.mjs";
 import { answers, visitor_texts } from "./support/log.mjs";
 import { scene, stage } from "./support/stage.mjs";
 import { until } from "./support/until.mjs";
@@ -130,6 +131,90 @@ scene("kill -9 of the function in mid-answer: what was written stays, marked as 
   await chat.send("And now?");
   assert.equal((await chat.answered("complete"))?.text, "You said: And now?");
 });
+
+scene("a short break, as when a node restarts as planned, is not announced; a longer one is, and its end", async (t) => {
+  const visitor = await set.visitor(t);
+  const page = await visitor.context.newPage();
+  await page.clock.install();
+  // The wait before a try is random.
+  await page.addInitScript(() => (Math.random = () => 0));
+  const line = await cut_as_told(page);
+  await page.goto(set.frontdesk.shop);
+  const chat = await new Chat(page).open();
+  await until("a welcome", () => line.welcomes, 1);
+  await page.clock.pauseAt(new Date(Date.now() + 60_000));
+  const said = await record_trouble(chat);
+
+  line.cut();
+  // From the other try on, nothing of the page's time goes by, however long the node takes.
+  await until("another try", () => page.clock.runFor(1).then(() => line.tries), 2);
+  await until("a second welcome", () => line.welcomes, 2);
+  await page.clock.runFor(10_000);
+  assert.deepEqual(await said(), { bars: [], heard: [], states: [] });
+
+  line.up = false;
+  line.cut();
+  await until("the bar", () => page.clock.runFor(500).then(() => chat.panel.locator(".bar").count()), 1);
+  line.up = true;
+  await until("no bar", () => page.clock.runFor(500).then(() => chat.panel.locator(".bar").count()), 0);
+  await until("what is heard", () => page.clock.runFor(500).then(async () => (await said()).heard), [
+    "Connection lost. Trying again…",
+    "Connected again.",
+  ]);
+  assert.deepEqual(await said(), {
+    bars: ["Connection lost. Trying again…Try now"],
+    heard: ["Connection lost. Trying again…", "Connected again."],
+    states: ["Not connected", "AI assistant, answers at once"],
+  });
+});
+
+/**
+ * A line to the node that a test cuts, as a node does that stops.
+ * @param {import("playwright-core").Page} page
+ */
+async function cut_as_told(page) {
+  const line = { up: true, tries: 0, welcomes: 0, cut: () => {} };
+  await page.routeWebSocket(/connect/, (socket) => {
+    line.tries++;
+    if (!line.up) return void socket.close({ code: 4000 });
+    const node = socket.connectToServer();
+    let welcomed = false;
+    node.onMessage((frame) => {
+      socket.send(frame);
+      if (!welcomed) line.welcomes++;
+      welcomed = true;
+    });
+    line.cut = () => void socket.close({ code: 4000 });
+  });
+  return line;
+}
+
+/**
+ * Whatever is said of the connection from now on: in the bar, to screen readers, and in the header.
+ * @param {Chat} chat
+ * @returns {Promise<() => Promise<{ bars: string[], heard: string[], states: string[] }>>}
+ */
+async function record_trouble(chat) {
+  await chat.panel.evaluate((panel) => {
+    /** @type {Record<string, string[]>} */
+    const record = { bars: [], heard: [], states: [] };
+    const state = () => panel.querySelector(".status")?.textContent ?? "";
+    let last = state();
+    const look = (/** @type {MutationRecord[]} */ changes) => {
+      for (const { addedNodes } of changes) {
+        for (const node of addedNodes) {
+          const element = /** @type {Element} */ (node);
+          if (element.matches?.(".bar")) record.bars?.push(element.textContent ?? "");
+          if (element.matches?.("[aria-live] *")) record.heard?.push(element.textContent ?? "");
+        }
+      }
+      if (state() !== last) record.states?.push((last = state()));
+    };
+    new MutationObserver(look).observe(panel, { subtree: true, childList: true, characterData: true });
+    Object.assign(window, { trouble_seen: record });
+  });
+  return () => chat.page.evaluate(() => /** @type {any} */ (window).trouble_seen);
+}
 
 /** @param {import("./support/chat.mjs").Chat} chat */
 const states = async (chat) => (await chat.messages()).filter(({ who }) => who === "visitor").map(({ state }) => state);

@@ -103,7 +103,9 @@ for (const [language, page, mark, offer] of MARKS) {
     const chat = await (await visitor.tab(page)).open();
     await chat.send("First");
     await chat.answered("intent");
-    await chat.panel.locator(".message.intent").getByText(mark, { exact: true }).waitFor();
+    const message = chat.panel.locator(".message.intent");
+    await message.getByText(mark, { exact: true }).waitFor();
+    assert.deepEqual(await message.locator(".tag, .aside").allTextContents(), [mark], "and it does not also say that it is an AI's");
     await chat.button(offer).first().waitFor();
     assert.deepEqual(await violations(chat.page), []);
   });

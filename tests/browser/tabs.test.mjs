@@ -81,6 +81,27 @@ scene("what a closed tab had not yet sent, another tab sends", async (t) => {
   assert.deepEqual(visitor_texts(await visitor.log(two)), ["Left behind"]);
 });
 
+scene("the next conversation that one tab begins is the other one's too", async (t) => {
+  const { visitor, chat: one } = await set.conversation(t);
+  const two = await (await visitor.tab("/en/visit.html")).open();
+  await one.send("First");
+  for (const tab of [one, two]) await tab.answered("complete");
+  await one.button("More options").click();
+  await one.button("End conversation").click();
+  await one.button("End conversation").click();
+  for (const tab of [one, two]) await tab.button("Start a new conversation").waitFor();
+
+  await one.button("Start a new conversation").click();
+  for (const tab of [one, two]) await until("an empty transcript", () => tab.messages(), []);
+  await two.send("Second");
+  for (const tab of [one, two]) {
+    await tab.stored(1);
+    await tab.answered("complete");
+    assert.deepEqual(await tab.texts("visitor"), ["Second"]);
+  }
+  assert.deepEqual(visitor_texts(await visitor.log(one)), ["Second"]);
+});
+
 scene("the chat stays open from page to page, and is the same conversation", async (t) => {
   const { chat } = await set.conversation(t);
   await chat.send("Hello");

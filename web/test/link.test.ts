@@ -48,6 +48,50 @@ describe("a connection", () => {
     expect(bench.desk.link.state.kind).toBe("waiting");
   });
 
+  it("that is back within a short break was never lost", async () => {
+    const bench = new Bench();
+    const socket = await bench.meet();
+    bench.clock.pass(10_000);
+    socket.put({ go_away: { retry_after_ms: 1_500 } });
+    bench.drop(4000);
+    bench.clock.pass(1_500);
+    await bench.open();
+    bench.clock.pass(999);
+    expect(bench.desk.link.lost).toBe(false);
+    await bench.meet();
+    bench.clock.pass(20_000);
+    expect(bench.desk.link.lost).toBe(false);
+  });
+
+  it("is lost once a break is no short one any more, over all tries, until it is back", async () => {
+    const bench = new Bench();
+    await bench.meet();
+    bench.clock.chance = 0.999;
+    bench.drop();
+    bench.clock.pass(1_000);
+    bench.drop();
+    const { changes } = bench;
+    bench.clock.pass(1_499);
+    expect(bench.desk.link.lost).toBe(false);
+    bench.clock.pass(1);
+    expect(bench.desk.link.lost).toBe(true);
+    expect(bench.changes).toBeGreaterThan(changes);
+    await bench.meet();
+    expect(bench.desk.link.lost).toBe(false);
+  });
+
+  it("that is slow to come about at first is not lost, one that fails is", async () => {
+    const bench = new Bench();
+    bench.desk.link.connect();
+    bench.clock.pass(10_000);
+    expect(bench.desk.link.lost).toBe(false);
+    bench.drop();
+    bench.clock.pass(2_500);
+    expect(bench.desk.link.lost).toBe(true);
+    bench.drop(4200);
+    expect(bench.desk.link.lost).toBe(false);
+  });
+
   it("lives on as long as the node answers", async () => {
     const bench = new Bench();
     const socket = await bench.meet();

@@ -2,7 +2,9 @@ import { describe, expect, it } from "vitest";
 import { browser_storage, memory_storage } from "../panel/src/desk/storage.ts";
 import type { Turnstile } from "../panel/src/desk/turnstile.ts";
 import { items } from "../panel/src/view/items.ts";
+import { ErrorCode } from "../panel/src/wire/schema.ts";
 import { Bench, event_of, settled } from "./bench.ts";
+import { closed } from "./events.ts";
 
 const texts = (bench: Bench) =>
   items(bench.desk).map((item) => (item.kind === "line" ? `-- ${item.line}` : `${item.kind}: ${item.text}`));
@@ -43,6 +45,43 @@ describe("several tabs", () => {
     expect(texts(b)).toEqual(["visitor: one"]);
     to_b.put(event);
     for (const tab of [a, b]) expect(texts(tab)).toEqual(["visitor: one"]);
+  });
+
+  /** Both hold a conversation that is over, and the visitor goes on to the next one in `a`. */
+  async function begin_in_one() {
+    const tabs = two_tabs();
+    const { a, b } = tabs;
+    const to_a = await a.meet();
+    const to_b = await b.meet();
+    for (const to of [to_a, to_b]) to.put({ event: closed(1) });
+    a.desk.begin();
+    return { ...tabs, to_a, to_b };
+  }
+
+  it("are in the next conversation both, when one of them has begun it", async () => {
+    const { a, b, to_a, to_b } = await begin_in_one();
+    to_a.put({ opened: { conversation: 2, reset: true } });
+    expect(to_b.closed).toBe(true);
+    await b.meet({ conversation: 2, reset: true });
+    for (const { desk } of [a, b]) expect([desk.log.conversation, desk.standing.owner]).toEqual([2, "assistant"]);
+    expect([a.sockets.length, b.sockets.length]).toEqual([1, 2]);
+  });
+
+  it("say nothing in a conversation that another tab has left, but in the next one", async () => {
+    const { b, to_a, to_b } = await begin_in_one();
+    b.desk.send("one more thing");
+    expect(to_b.said).toEqual([]);
+    to_a.put({ opened: { conversation: 2, reset: true } });
+    expect((await b.meet({ conversation: 2, reset: true })).said).toEqual(["one more thing"]);
+  });
+
+  it("show as not sent what was for a conversation that was refused", async () => {
+    const { a, b, to_a } = await begin_in_one();
+    b.desk.send("one more thing");
+    to_a.put({ error: { code: ErrorCode.too_many_conversations, message: "too many" } });
+    await b.meet({ head: 1 });
+    expect(a.desk.log.conversation).toBe(1);
+    expect(b.desk.outbox.entries.map(({ failed }) => failed)).toEqual([ErrorCode.conversation_closed]);
   });
 
   it("take over what a tab that is gone had not sent", async () => {

@@ -81,6 +81,17 @@ describe("an answer", () => {
     expect(shown(answer(2, 1, "On its way.", 5))).toMatchObject({ state: "intent", offer: false });
   });
 
+  it("that no model wrote does not stand under the same name as one that a model wrote", () => {
+    const [first, second] = items({
+      log: { conversation: 1, events: [answer(1, 0, "By a model."), answer(2, 0, "By the site.", 5)] },
+      outbox: { entries: [] },
+      writing: { turn: 0, text: "" },
+      standing: { owner: "assistant", asked: 0, answered: 0, agent: "", rated: 0 },
+      skew_ms: 0,
+    } as never);
+    expect([first?.last, second?.first]).toEqual([true, true]);
+  });
+
   it("brings the texts that it rests on", () => {
     const rests = answer(2, 1, "Within 30 days.");
     expect(shown(rests)).toMatchObject({ sources: [] });

@@ -44,6 +44,8 @@ class Seated {
   #unread = 0;
   #told: readonly Event[] | undefined;
   #trouble = "";
+  /** It has been said that there is no connection. */
+  #away = false;
   #dressed = "";
 
   constructor(private readonly seat: Seat) {
@@ -211,10 +213,16 @@ class Seated {
   #tell_trouble(): void {
     const words = strings_of(this.#language);
     const failed = this.#desk.outbox.entries.some((entry) => entry.failed !== undefined);
-    const lost = this.#desk.link.state.kind === "waiting";
-    const trouble = !navigator.onLine ? words.offline : lost ? words.reconnecting : failed ? words.failed : "";
+    const { lost, state } = this.#desk.link;
+    const away = !navigator.onLine ? words.offline : lost ? words.reconnecting : "";
+    const trouble = away || (failed ? words.failed : "");
     if (trouble && trouble !== this.#trouble) this.#announcer.say(trouble);
     this.#trouble = trouble;
+    if (away) this.#away = true;
+    else if (this.#away && state.kind === "open") {
+      this.#away = false;
+      this.#announcer.say(words.back);
+    }
   }
 
   #handle_news(event: Event): void {

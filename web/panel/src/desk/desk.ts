@@ -178,7 +178,11 @@ export class Desk {
 
   /** Another tab has changed a value. */
   handle_storage(key: string): void {
+    const next = this.#next;
     if (this.outbox.storage_changed(key)) {
+      // Another tab has begun the next conversation, or was refused: only the node knows where the visitor is now.
+      const { kind } = this.link.state;
+      if (this.#next < next && (kind === "open" || kind === "connecting")) this.link.restart();
       this.outbox.entries.filter((entry) => this.log_has(entry.id)).forEach((entry) => this.outbox.drop(entry.id));
       // Where tabs cannot be seen, two of them would take the entry from each other for ever.
       if (this.ports.turnstile.sees_tabs) this.#watch_tabs();
@@ -327,12 +331,13 @@ export class Desk {
       this.standing = fold([]);
       this.#keep_soon();
     }
+    for (const { id, command } of this.outbox.entries) {
+      if (command.kind === "begin" && command.after < opened.conversation) this.#settle(id);
+    }
     for (const { id, command, conversation } of this.outbox.entries) {
-      if (command.kind === "begin") {
-        if (command.after < opened.conversation) this.#settle(id);
-      } else if (conversation && conversation < opened.conversation && id !== this.#in_flight) {
-        this.outbox.leave_behind(id);
-      }
+      // Written in one that is over, or for one that did not come about.
+      const elsewhere = conversation && (conversation < opened.conversation || conversation > this.#next);
+      if (elsewhere && command.kind !== "begin" && id !== this.#in_flight) this.outbox.leave_behind(id);
     }
   }
 
@@ -418,6 +423,8 @@ export class Desk {
     const now = this.ports.clock.now();
     const entry = this.outbox.next(now);
     if (entry) {
+      // Another tab asks for the conversation that this belongs to.
+      if (entry.conversation > this.log.conversation) return;
       if (!this.link.send(frame_of(entry))) return;
       this.#in_flight = entry.id;
       this.#cancel_ack();

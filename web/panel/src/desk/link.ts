@@ -50,11 +50,15 @@ const PONG_MS = 10_000;
 const WELCOME_MS = 15_000;
 /** A connection that lasted this long was a good one: the wait before the next try starts small again. */
 const GOOD_MS = 5_000;
+/** A node that restarts as planned sends its visitors away for 1.5 seconds at most; whoever is back by then need not know. */
+const SHORT_BREAK_MS = 2_500;
 /** As the browser calls a connection that ended without a close frame. */
 const ABNORMAL = 1006;
 
 export class Link {
   state: LinkState = { kind: "idle" };
+  /** It broke, or never came about, and that is no short break any more: worth telling. */
+  lost = false;
 
   #socket: Socket | undefined;
   #greeting: Greeting | undefined;
@@ -62,6 +66,7 @@ export class Link {
   #welcomed_at = 0;
   #told_ms = 0;
   #cancel = () => {};
+  #cancel_break: (() => void) | undefined;
 
   constructor(
     private readonly ports: LinkPorts,
@@ -213,6 +218,17 @@ export class Link {
   }
 
   #become(state: LinkState): void {
+    const { kind } = state;
+    if (kind === "waiting" || (kind === "connecting" && this.state.kind === "open")) {
+      this.#cancel_break ??= this.clock.after(SHORT_BREAK_MS, () => {
+        this.lost = true;
+        this.ports.handle_change();
+      });
+    } else if (kind !== "connecting") {
+      this.#cancel_break?.();
+      this.#cancel_break = undefined;
+      this.lost = false;
+    }
     this.state = state;
     this.ports.handle_change();
   }

@@ -17,18 +17,18 @@ interface HeaderProps {
 export function Header({ desk, words, name, online, close }: HeaderProps) {
   const { owner, agent } = desk.standing;
   const person = owner === "agent";
-  const { kind } = desk.link.state;
-  const connected = online && kind === "open";
-  const status = connected
-    ? {
-        assistant: words.answers_at_once,
-        queue: words.waiting,
-        agent: words.with_person(agent),
-        nobody: words.ended,
-      }[owner]
-    : kind === "connecting" && !desk.met
-      ? words.connecting
-      : words.not_connected;
+  const { state, lost } = desk.link;
+  const away = !online || lost || "code" in state || (state.kind === "idle" && !desk.met);
+  const status = away
+    ? words.not_connected
+    : desk.met
+      ? {
+          assistant: words.answers_at_once,
+          queue: words.waiting,
+          agent: words.with_person(agent),
+          nobody: words.ended,
+        }[owner]
+      : words.connecting;
   return (
     <div class="top">
       <span class={person ? "face person" : "face"} aria-hidden="true">
@@ -36,7 +36,7 @@ export function Header({ desk, words, name, online, close }: HeaderProps) {
       </span>
       <div class="who">
         <h2>{name || words.chat}</h2>
-        <p class={`status ${connected ? owner : "off"}`}>{status}</p>
+        <p class={`status ${away || !desk.met ? "off" : owner}`}>{status}</p>
       </div>
       {desk.log.after > 0 && <Options desk={desk} words={words} />}
       <button type="button" class="icon-button" aria-label={words.close} onClick={close}>

@@ -54,6 +54,9 @@ export interface LineItem extends Common {
 export type Item = VisitorItem | AnswerItem | AgentItem | LineItem;
 type Draft = Item extends infer I ? (I extends Item ? Omit<I, "first" | "last"> : never) : never;
 
+/** Whether the site has written the answer, and no model. */
+export const automatic = (state: AnswerState): boolean => state === "intent" || state === "fallback";
+
 const STATES: readonly AnswerState[] = ["complete", "complete", "stopped", "interrupted", "fallback", "intent"];
 const NO_SOURCES: readonly Source[] = [];
 /** What one speaker says within this time looks like one turn of speech. */
@@ -145,5 +148,6 @@ function grouped(draft: Draft, before: Draft | undefined, after: Draft | undefin
 function together(a: Draft | undefined, b: Draft | undefined): boolean {
   if (!a || !b || a.kind !== b.kind || a.kind === "line") return false;
   if (a.kind === "agent" && b.kind === "agent" && a.agent !== b.agent) return false;
+  if (a.kind === "assistant" && b.kind === "assistant" && automatic(a.state) !== automatic(b.state)) return false;
   return !a.at || !b.at || b.at - a.at < GROUP_MS;
 }

@@ -3,7 +3,7 @@
 import { Component } from "preact";
 import type { Desk } from "../desk/desk.ts";
 import { Icon } from "./icons.tsx";
-import type { AgentItem, AnswerItem, Item, LineItem, VisitorItem } from "./items.ts";
+import { type AgentItem, type AnswerItem, automatic, type Item, type LineItem, type VisitorItem } from "./items.ts";
 import { Link, Markdown } from "./markdown.tsx";
 import type { Strings } from "./strings.ts";
 
@@ -95,15 +95,15 @@ function FromVisitor({ item, desk, words, language, offline, left }: Of<VisitorI
   );
 }
 
-/** How an answer ended that is not just whole, and its picture. */
-const MARKS: Readonly<Record<string, "stop" | "alert" | "">> = { stopped: "stop", interrupted: "alert", intent: "" };
+/** How an answer ended that is not whole, and its picture. */
+const MARKS: Readonly<Record<string, "stop" | "alert">> = { stopped: "stop", interrupted: "alert" };
 
 function FromAssistant({ item, desk, words, language, may_ask }: Of<AnswerItem>) {
   const { text, state } = item;
   const mark = MARKS[state];
   return (
     <div class={`${classes("assistant", item)} ${state}`}>
-      {item.first && <Speaker words={words} />}
+      {item.first && <Speaker words={words} automatic={automatic(state)} />}
       {text ? (
         <div class="bubble-text">
           <Markdown text={text} open={state === "writing"} words={words} />
@@ -122,10 +122,10 @@ function FromAssistant({ item, desk, words, language, may_ask }: Of<AnswerItem>)
       ) : (
         <p class="aside">{mark === "stop" ? words.stopped_empty : words.interrupted}</p>
       )}
-      {text && mark !== undefined && (
+      {text && mark && (
         <p class="aside">
-          {mark && <Icon name={mark} fill={mark === "stop"} />}
-          {words[state as "intent"]}
+          <Icon name={mark} fill={mark === "stop"} />
+          {words[state as "stopped"]}
         </p>
       )}
       {item.offer && may_ask && (
@@ -139,13 +139,14 @@ function FromAssistant({ item, desk, words, language, may_ask }: Of<AnswerItem>)
   );
 }
 
-export const Speaker = ({ words }: { words: Strings }) => (
+/** Who speaks, and whether a model has written it or the site: one mark. */
+export const Speaker = ({ words, automatic }: { words: Strings; automatic?: boolean }) => (
   <div class="speaker">
     <span class="face small">
       <Icon name="spark" fill />
     </span>
     {words.assistant}
-    <span class="tag">{words.ai}</span>
+    <span class="tag">{automatic ? words.automatic : words.ai}</span>
   </div>
 );
 

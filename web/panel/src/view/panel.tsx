@@ -100,10 +100,8 @@ export class Panel extends Component<PanelProps> {
   /** One slim line when something is wrong that passes. */
   #bar() {
     const { desk, words, online } = this.props;
-    const { kind } = desk.link.state;
     if (!online) return <p class="bar">{words.offline}</p>;
-    const lost = kind === "waiting" || (kind === "connecting" && desk.met);
-    if (lost) {
+    if (desk.link.lost) {
       return (
         <p class="bar">
           {words.reconnecting}
@@ -122,7 +120,7 @@ export class Panel extends Component<PanelProps> {
     const shown_items = items(desk);
     const { owner } = desk.standing;
     const fresh = shown_items.length === 0;
-    const offline = !online || desk.link.state.kind !== "open";
+    const offline = !online || desk.link.lost;
     const newest_answer = shown_items.filter((item) => item.kind === "assistant").at(-1)?.key;
     const asked = desk.outbox.entries.some(({ command }) => command.kind === "ask_person");
     const may_ask = owner === "assistant" && !asked;
