@@ -154,6 +154,44 @@ scene("on a phone the panel fills the screen, holds the focus, and nothing makes
   assert.ok(await chat.bubble.isVisible());
 });
 
+scene("on a screen that is enlarged to four times its size everything can be read and reached", async (t) => {
+  // WCAG 2.2, 1.4.10: 1280 × 1024 at 400 %.
+  const { chat } = await set.conversation(t, { viewport: { width: 320, height: 256 } });
+  const top = async () => (await chat.panel.locator(".scroll").evaluate((scroller) => scroller.scrollTop));
+  assert.equal(await top(), 0, "a greeting is read from its beginning");
+  await chat.send("Hello");
+  await chat.answered("complete");
+  assert.ok((await top()) > 0, "and an answer where it ends");
+  await chat.button("More options").click();
+  await chat.button("End conversation").click();
+  await chat.button("End conversation").click();
+  await chat.panel.getByRole("radio").nth(3).check({ force: true });
+  for (const name of ["Send rating", "Start a new conversation"]) {
+    await chat.button(name).scrollIntoViewIfNeeded();
+    const { y, height } = (await chat.button(name).boundingBox()) ?? { y: -1, height: 0 };
+    assert.ok(y >= 0 && y + height <= 256, `"${name}" is from ${y} to ${y + height}`);
+  }
+  await chat.button("Start a new conversation").click();
+  await until("an empty transcript", () => chat.messages(), []);
+  await until("the greeting's beginning", top, 0);
+});
+
+scene("with the colours forced, the focus is still to be seen, and where buttons end", async (t) => {
+  const { chat } = await set.conversation(t, { forcedColors: "active" });
+  const style = (/** @type {string} */ selector, /** @type {string} */ name) =>
+    chat.page.locator(`frontdesk-chat ${selector}`).evaluate((it, name) => getComputedStyle(it).getPropertyValue(name), name);
+  assert.equal(await style(".field", "outline-style"), "solid");
+  assert.equal(await style(".bubble", "border-style"), "solid");
+  await chat.panel.locator(".icon-button").last().focus();
+  assert.equal(await style(".field", "outline-style"), "none");
+  await chat.send("Hello");
+  await chat.answered("complete");
+  await chat.button("More options").click();
+  await chat.button("End conversation").click();
+  await chat.button("End conversation").click();
+  assert.equal(await style(".button", "border-style"), "solid");
+});
+
 scene("who wants less motion sees none", async (t) => {
   const { chat } = await set.conversation(t, { reducedMotion: "reduce" });
   const reply = set.model.reply();

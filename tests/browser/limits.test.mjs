@@ -71,7 +71,8 @@ scene("a page that the site does not allow says that there is no chat, and does 
   await page.goto(await elsewhere(t, set.frontdesk.node));
   const chat = new Chat(page);
   await chat.bubble.click();
-  await chat.text("The chat is not set up for this page.").waitFor();
+  await chat.panel.getByRole("heading", { name: "The chat is not set up for this page." }).waitFor();
+  assert.equal(await chat.text("How can we help?").count(), 0, "nobody is invited to what is not there");
   assert.equal(await chat.panel.locator("textarea").count(), 0);
   await page.evaluate(() => dispatchEvent(new Event("online")));
   assert.equal(sockets, 1);

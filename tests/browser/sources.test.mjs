@@ -111,6 +111,21 @@ for (const [language, page, mark, offer] of MARKS) {
   });
 }
 
+scene("a link to a page opens in a new tab and says so, one to an e-mail address does neither", async (t) => {
+  const { chat } = await set.conversation(t);
+  const reply = set.model.reply();
+  await chat.send("How?");
+  await (await reply.write("Read [the page](/en/returns.html) or [write](mailto:returns@hollowhill.example).")).end();
+  await chat.answered("complete");
+  const links = await chat.panel.locator(".text a").evaluateAll((found) =>
+    found.map((link) => [link.textContent, link.getAttribute("target"), link.getAttribute("rel")]),
+  );
+  assert.deepEqual(links, [
+    ["the page (opens in a new tab)", "_blank", "noopener noreferrer nofollow"],
+    ["write", null, null],
+  ]);
+});
+
 scene("no frame shows a visitor the summary that agents get", async (t) => {
   const visitor = await set.visitor(t);
   /** @type {string[]} */

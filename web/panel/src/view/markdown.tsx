@@ -149,6 +149,7 @@ interface LinkProps {
 export function Link({ to, words, children }: LinkProps) {
   const href = to && safe_address(to, document.baseURI);
   if (!href) return <span>{children}</span>;
+  if (href.startsWith("mailto:")) return <a href={href}>{children}</a>;
   return (
     <a href={href} target="_blank" rel="noopener noreferrer nofollow">
       {children}

@@ -132,7 +132,7 @@ export class Panel extends Component<PanelProps> {
         own={shown_items.filter((item) => item.kind === "visitor").length}
         shown={shown}
       >
-        {loading ? <Skeleton words={words} /> : this.#greeting(fresh && !this.#barred)}
+        {loading ? <Skeleton words={words} /> : this.#greeting(fresh)}
         {shown_items.map((item) => (
           <Message
             key={item.key}
@@ -169,16 +169,21 @@ export class Panel extends Component<PanelProps> {
     );
   }
 
-  /** Nothing can be said here, or not yet. */
-  get #barred(): boolean {
-    const { kind } = this.props.desk.link.state;
-    return kind === "refused" || kind === "unidentified" || this.props.unidentified;
+  /** Why nothing can be said here, or not yet. */
+  get #barred(): string | undefined {
+    const { desk, words, unidentified } = this.props;
+    const { state } = desk.link;
+    if (state.kind === "refused") return refusal_text(state.code, words);
+    const invalid = state.kind === "unidentified" && state.code === CloseCode.identity_invalid;
+    if (invalid) return words.identity_invalid;
+    return state.kind === "unidentified" || unidentified ? words.identify : undefined;
   }
 
-  /** @param asking with questions to choose from */
-  #greeting(asking: boolean) {
+  /** @param fresh nothing was said yet: with questions to choose from, or why nothing can be said */
+  #greeting(fresh: boolean) {
     const { desk, site, words, language } = this.props;
-    const greeting = (site && in_language(site.greeting, language)) ?? words.greeting;
+    const barred = this.#barred;
+    const greeting = (fresh && barred) || (site && in_language(site.greeting, language)) || words.greeting;
     const suggestions = (site && in_language(site.suggestions, language)) ?? [];
     return (
       <div class="greeting">
@@ -188,8 +193,8 @@ export class Panel extends Component<PanelProps> {
         <h3>
           <span dir="auto">{greeting}</span>
         </h3>
-        {!this.#barred && <p>{words.greeting_note}</p>}
-        {asking && suggestions.length > 0 && (
+        {!barred && <p>{words.greeting_note}</p>}
+        {fresh && !barred && suggestions.length > 0 && (
           <ul class="suggestions" aria-label={words.suggestions}>
             {suggestions.map((text) => (
               <li key={text}>
@@ -209,13 +214,10 @@ export class Panel extends Component<PanelProps> {
   }
 
   #foot() {
-    const { desk, site, words, unidentified } = this.props;
-    const { state } = desk.link;
-    if (state.kind === "refused") return <p class="closed-note">{refusal_text(state.code, words)}</p>;
-    if (state.kind === "unidentified" || unidentified) {
-      const invalid = state.kind === "unidentified" && state.code === CloseCode.identity_invalid;
-      return <p class="closed-note">{invalid ? words.identity_invalid : words.identify}</p>;
-    }
+    const { desk, site, words } = this.props;
+    const barred = this.#barred;
+    // Where nothing was said yet, this stands in the greeting's place.
+    if (barred) return items(desk).length > 0 && <p class="closed-note">{barred}</p>;
     if (desk.standing.owner === "nobody" && !beginning(desk)) return <Ending desk={desk} words={words} />;
     const asked = desk.outbox.entries.some(({ command }) => command.kind === "ask_person");
     return (

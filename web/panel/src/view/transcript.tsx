@@ -35,6 +35,8 @@ export class Transcript extends Component<TranscriptProps, { behind: boolean }> 
 
   override componentDidUpdate(before: TranscriptProps): void {
     const { count, own, shown } = this.props;
+    // A greeting is read from its beginning.
+    if (count === 0 && before.count > 0) this.#scroller.current!.scrollTop = 0;
     if (own > before.own || (shown && !before.shown)) this.#stuck = true;
     else if (count > before.count && !this.#stuck) this.setState({ behind: true });
     this.#follow();
@@ -42,7 +44,7 @@ export class Transcript extends Component<TranscriptProps, { behind: boolean }> 
 
   #follow(): void {
     const scroller = this.#scroller.current;
-    if (this.#stuck && scroller) scroller.scrollTop = scroller.scrollHeight;
+    if (this.#stuck && scroller && this.props.count > 0) scroller.scrollTop = scroller.scrollHeight;
   }
 
   readonly #scrolled = () => {
