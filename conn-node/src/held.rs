@@ -19,12 +19,14 @@ use conversation::{
 use store::{Append, Appended, SetDue, StoreError};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
+use tracing::Instrument;
 
 use crate::clock;
 use crate::hear;
 use crate::life;
 use crate::node::Node;
 use crate::routing;
+use crate::trace::Trace;
 use crate::turn;
 
 /// How many events one read asks for.
@@ -56,6 +58,7 @@ struct Inner {
     run: Option<(u32, AbortHandle)>,
     timer: Option<(Millis, AbortHandle)>,
     listener: Option<AbortHandle>,
+    trace: Trace,
 }
 
 /// An append on its way.
@@ -94,6 +97,7 @@ impl Held {
             run: None,
             timer: None,
             listener: None,
+            trace: Trace::default(),
         };
         Self {
             id,
@@ -209,6 +213,7 @@ impl Held {
         let mut inner = self.lock();
         if let Some(live) = inner.live.take_if(|live| live.may_rest()) {
             inner.rested = live.rest();
+            inner.trace.end();
         }
     }
 
@@ -247,6 +252,9 @@ impl Held {
         let key = inner.next_key;
         inner.next_key += 1;
         inner.replies.insert(key, sender);
+        if matches!(command, Command::Send { .. }) {
+            inner.trace.accept(&self.id);
+        }
         inner.live(&self.policy).handle_command(now, key, command);
         self.carry_out(node, &mut inner, now);
         receiver
@@ -266,6 +274,13 @@ impl Held {
         self.carry_out(node, &mut inner, now);
     }
 
+    /// Notes something in the trace of the turn; says whether a function is asked now.
+    pub(crate) fn trace(&self, note: impl FnOnce(&mut Trace, bool)) {
+        let mut inner = self.lock();
+        let is_asked = inner.run.is_some();
+        note(&mut inner.trace, is_asked);
+    }
+
     /// A lock is never held while waiting, and no input leaves the core half changed, so a poisoned one is as good.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -275,7 +290,9 @@ impl Held {
         while let Some(output) = inner.live.as_mut().and_then(|live| live.poll_output()) {
             match output {
                 Output::Append { event, due, fence, previous_at } => {
-                    self.spawn(node, move |held, node| held.append(node, Planned { event, due, fence, previous_at }))
+                    let span = inner.trace.append(&event.body);
+                    let planned = Planned { event, due, fence, previous_at };
+                    self.spawn(node, move |held, node| held.append(node, planned).instrument(span))
                 }
                 Output::Release { head, due, claim } => {
                     self.spawn(node, move |held, node| held.release(node, head, due, claim))
@@ -290,7 +307,9 @@ impl Held {
                 Output::Publish(notice) => hear::publish(node, self, &notice),
                 Output::Invoke(invocation) => {
                     let run = invocation.run;
-                    let task = tokio::spawn(turn::run(Arc::clone(node), Arc::clone(self), invocation));
+                    let span = inner.trace.invoke(&self.id, invocation.turn, &node.config.functions.ai_name);
+                    let turn = turn::run(Arc::clone(node), Arc::clone(self), invocation).instrument(span);
+                    let task = tokio::spawn(turn);
                     inner.run = Some((run, task.abort_handle()));
                 }
                 Output::Cancel { run } => {
@@ -298,7 +317,10 @@ impl Held {
                         task.abort();
                     }
                 }
-                Output::Route => self.spawn(node, |held, node| routing::route(node, held)),
+                Output::Route => {
+                    let span = inner.trace.route(&node.config.functions.routing_name);
+                    self.spawn(node, |held, node| routing::route(node, held).instrument(span));
+                }
                 Output::Wake => self.changed.notify_waiters(),
             }
         }
@@ -325,6 +347,7 @@ impl Held {
             Ok(Appended::Stored) => {
                 node.count(event);
                 self.handle(&node, |live, now| live.handle_appended(now));
+                self.trace(|trace, is_asked| trace.handle_stored(&event.body, is_asked));
             }
             Ok(Appended::Conflict) => self.handle(&node, |live, now| live.handle_conflict(now)),
             Ok(Appended::Fenced) => {

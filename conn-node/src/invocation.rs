@@ -86,5 +86,20 @@ fn payload(function: &str, request: &impl serde::Serialize) -> Result<Bytes, Inv
         function: function.to_owned(),
         reason: error.to_string(),
     };
-    Ok(serde_json::to_vec(request).map_err(unreachable)?.into())
+    let traceparent = telemetry::traces::traceparent();
+    let payload = match traceparent.is_empty() {
+        true => serde_json::to_vec(request),
+        false => serde_json::to_vec(&Traced { request, traceparent }),
+    };
+    Ok(payload.map_err(unreachable)?.into())
+}
+
+/// A request that belongs to a trace. A field of the payload gets through every way in which functions are invoked; Lambda
+/// hands on no header.
+#[derive(serde::Serialize)]
+struct Traced<'r, R> {
+    #[serde(flatten)]
+    request: &'r R,
+    /// As W3C's Trace Context writes it.
+    traceparent: String,
 }

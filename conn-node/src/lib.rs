@@ -39,6 +39,7 @@ mod socket;
 mod timed;
 pub mod token_key;
 pub mod tokens;
+mod trace;
 mod turn;
 pub mod visitor;
 mod visitors;

@@ -12,14 +12,16 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return failed(&error, EXIT_CODE_BAD_CONFIG),
     };
-    if let Err(error) = telemetry::log::init(&config.log) {
-        return failed(&error, 1);
-    }
+    let program = telemetry::Program { service: "conn-node", node: Some(&config.node.name) };
+    let traces = match telemetry::start(&config, program) {
+        Ok(traces) => traces,
+        Err(error) => return failed(&error, 1),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error, 1),
     };
-    match runtime.block_on(async { conn_node::run(config, stop_signal()).await }) {
+    match runtime.block_on(async { conn_node::run(config, traces, stop_signal()).await }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error, error.exit_code()),
     }

@@ -12,7 +12,7 @@ use config::{BusUrl, Config, ConfigError, DEFAULT_MODEL, Data, EXIT_CODE_BAD_CON
 use governor::clock::DefaultClock;
 use store::embedded::{EmbeddedStore, OpenError, Options};
 use store::{RedisStore, Store, StoreError};
-use telemetry::{MetricsError, NodeMetrics};
+use telemetry::{MetricsError, NodeMetrics, Traces};
 use tokio::net::TcpListener;
 
 use crate::budget::{Budgets, ModelLimits};
@@ -88,15 +88,20 @@ pub struct Bound {
     router: Router,
 }
 
-/// Runs a node until `shutdown`, then drains it.
+/// How long the last spans may take to reach the collector when a node has drained.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+
+/// Runs a node until `shutdown`, then drains it. `traces`: what [`telemetry::start`] gave.
 ///
 /// # Errors
 /// It cannot start; see [`RunError`].
-pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+pub async fn run(config: Config, traces: Traces, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
     let parts = parts(&config).await?;
     let bound = bind(config, parts).await?;
+    bound.node.metrics.count_spans(&traces)?;
     tracing::info!(address = %bound.address(), metrics = %bound.metrics_address(), "serving");
     bound.serve(shutdown).await;
+    traces.flush(LAST_SPANS).await;
     Ok(())
 }
 

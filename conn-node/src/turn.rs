@@ -18,6 +18,7 @@ use crate::held::Held;
 use crate::invocation::Reader;
 use crate::invoke::InvokeError;
 use crate::node::Node;
+use crate::trace;
 use record::Record;
 
 /// By how much the function's own first-token clock is ahead of the node's: what it says when that runs out (it knows more
@@ -29,7 +30,9 @@ pub(crate) async fn run(node: Arc<Node>, held: Arc<Held>, invocation: Invocation
     let _running = Running::count(&node);
     let mut record = Record::new(held.id().site());
     let asked = ask(&node, &held, &invocation, &mut record).await;
-    node.metrics.invocations.with(asked.as_ref().map_or_else(Unanswered::result, |_| "ok")).inc();
+    let result = asked.as_ref().map_or_else(Unanswered::result, |_| "ok");
+    node.metrics.invocations.with(result).inc();
+    trace::handle_result(result, asked.as_ref().err().map(Unanswered::reason));
     let outcome = asked.unwrap_or_else(|unanswered| {
         tracing::warn!(conversation = %held.id(), function = node.config.functions.ai_name, %unanswered, "turn failed");
         if record.has_begun() {
@@ -109,6 +112,9 @@ async fn ask(
         };
         match line?.ok_or_else(|| reader.failed())? {
             AiLine::Delta(text) => {
+                if !record.has_begun() {
+                    held.trace(|trace, _| trace.handle_first_token());
+                }
                 record.handle_delta();
                 node.metrics.deltas.inc();
                 held.handle(node, |live, now| live.handle_delta(now, invocation.run, &text));

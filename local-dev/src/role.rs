@@ -45,8 +45,11 @@ impl RoleError {
 async fn node() -> Result<(), RoleError> {
     let config = config::Config::load(None, config::environment())
         .map_err(|error| RoleError::new(&error, config::EXIT_CODE_BAD_CONFIG))?;
-    telemetry::log::init(&config.log).map_err(|error| RoleError::new(&error, 1))?;
-    conn_node::run(config, crate::signals::stop()).await.map_err(|error| RoleError::new(&error, error.exit_code()))
+    let program = telemetry::Program { service: "conn-node", node: Some(&config.node.name) };
+    let traces = telemetry::start(&config, program).map_err(|error| RoleError::new(&error, 1))?;
+    conn_node::run(config, traces, crate::signals::stop())
+        .await
+        .map_err(|error| RoleError::new(&error, error.exit_code()))
 }
 
 /// Ends this process when the parent is gone, for whatever reason: without it there is nothing to finish.

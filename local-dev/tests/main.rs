@@ -11,3 +11,5 @@ mod runtime_api;
 #[cfg(feature = "lambda")]
 mod sdk;
 mod support;
+#[cfg(feature = "otlp")]
+mod traces;

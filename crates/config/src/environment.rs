@@ -16,6 +16,19 @@ pub const FILE_VARIABLE: &str = "FRONTDESK_CONFIG";
 /// The key for the model's server, as OpenAI's own tools name it.
 pub(crate) const OPENAI_API_KEY: &str = "OPENAI_API_KEY";
 
+/// OpenTelemetry's variables for traces, as all of its tools name them: where to, the same for all signals, and what turns
+/// traces off.
+const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const TRACES_HEADERS: &str = "OTEL_EXPORTER_OTLP_TRACES_HEADERS";
+const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+const DISABLED: &str = "OTEL_SDK_DISABLED";
+const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+const OPENTELEMETRY: [&str; 6] = [TRACES_ENDPOINT, ENDPOINT, TRACES_HEADERS, HEADERS, DISABLED, EXPORTER];
+
+/// What an endpoint for all signals has no path for.
+const TRACES_PATH: &str = "/v1/traces";
+
 /// Which variable set which key (dotted path).
 pub(crate) type SetBy = BTreeMap<String, String>;
 
@@ -24,7 +37,9 @@ pub(crate) type SetBy = BTreeMap<String, String>;
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-        .filter(|(name, _)| name.starts_with(PREFIX) || name == OPENAI_API_KEY)
+        .filter(|(name, _)| {
+            name.starts_with(PREFIX) || name == OPENAI_API_KEY || OPENTELEMETRY.contains(&name.as_str())
+        })
         .collect()
 }
 
@@ -66,6 +81,28 @@ pub(crate) fn accept_openai_key(root: &mut Table, variables: &BTreeMap<String, S
     let ai = root.entry("ai").or_insert_with(|| Value::Table(Table::new()));
     if let Value::Table(ai) = ai {
         ai.entry("api_key").or_insert_with(|| Value::from(key.as_str()));
+    }
+}
+
+/// Takes OpenTelemetry's variables for `traces.url` and `traces.headers`, where nothing else sets these.
+pub(crate) fn accept_opentelemetry(root: &mut Table, variables: &BTreeMap<String, String>, set_by: &mut SetBy) {
+    let variable = |name: &'static str| variables.get(name).filter(|text| !text.is_empty()).map(|text| (name, text));
+    let says = |name, word: &str| variable(name).is_some_and(|(_, text)| text.eq_ignore_ascii_case(word));
+    if says(DISABLED, "true") || says(EXPORTER, "none") {
+        return;
+    }
+    let whole = variable(TRACES_ENDPOINT).map(|(name, url)| (name, url.clone()));
+    let base = || variable(ENDPOINT).map(|(name, base)| (name, format!("{}{TRACES_PATH}", base.trim_end_matches('/'))));
+    let headers = variable(TRACES_HEADERS).or_else(|| variable(HEADERS)).map(|(name, text)| (name, text.clone()));
+    for (key, found) in [("url", whole.or_else(base)), ("headers", headers)] {
+        let Some((variable, text)) = found else { continue };
+        let traces = root.entry("traces").or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Table(traces) = traces
+            && !traces.contains_key(key)
+        {
+            traces.insert(key.to_owned(), Value::from(text));
+            set_by.insert(join("traces", key), variable.to_owned());
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod schema;
 mod service_url;
 mod site;
 mod tokens;
+mod traces;
 mod values;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub use crate::reference::reference;
 pub use crate::service_url::{BusUrl, ServiceUrl, StoreUrl};
 pub use crate::site::{Identity, IdentityAlgorithm, IdentityKey, Life, Site, Theme};
 pub use crate::tokens::{TokenKey, Tokens};
+pub use crate::traces::Traces;
 pub use crate::values::{AllowedOrigin, BaseUrl, Color, Data, Language, Origin, Secret, Translated};
 pub use ipnet::IpNet;
 
@@ -71,6 +73,9 @@ section! {
         ai_proxy: AiProxy = table();
         /// Log lines, on standard error. They never hold a message's text, a token or a key.
         log: Log = table();
+        /// Traces of turns, for a collector that takes OpenTelemetry's protocol over HTTP (OTLP, protobuf). They never hold a
+        /// message's text, a token or a key. Off without `url`. See [telemetry.md](telemetry.md).
+        traces: Traces = table();
         /// The sites, by key: 1 to 32 of `a-z`, `0-9` and `-`, as in the page's script tag.
         sites: BTreeMap<String, Site> = table();
     }
@@ -108,8 +113,9 @@ impl Config {
 
     fn parse_named(file: &str, text: &str, variables: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
         let mut root: Table = text.parse().map_err(|error| syntax(file, text, &error))?;
-        let set_by = environment::overlay(&mut root, Config::KEYS, variables)?;
+        let mut set_by = environment::overlay(&mut root, Config::KEYS, variables)?;
         environment::accept_openai_key(&mut root, variables);
+        environment::accept_opentelemetry(&mut root, variables, &mut set_by);
         Config::read("", &Value::Table(root)).map_err(|error| match environment::setter(&set_by, error.key()) {
             Some(variable) => error.set_by(variable),
             None => error,

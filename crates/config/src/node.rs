@@ -12,7 +12,7 @@ use crate::values::{Data, words};
 section! {
     /// One node: where it listens and how much it takes.
     pub struct Node {
-        /// The node's name, in metrics and leases. Give every node of a deployment its own.
+        /// The node's name, in metrics, log lines, traces and leases. Give every node of a deployment its own.
         name: String = text("node-1");
         /// Where visitors connect: WebSocket, widget and site settings. Port 0 picks a free one.
         listen: SocketAddr = text("127.0.0.1:7001");

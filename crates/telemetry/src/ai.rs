@@ -5,6 +5,7 @@ use std::time::Duration;
 use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
 
 use crate::metric::MetricsError;
+use crate::traces::Traces;
 
 /// The label of what the configuration does not know, so that the number of labels is bounded.
 const OTHER: &str = "other";
@@ -201,6 +202,14 @@ impl AiMetrics {
         if let Some(per_piece) = turn.per_piece {
             self.output_chunk.with_label_values(&[model]).observe(per_piece.as_secs_f64());
         }
+    }
+
+    /// Counts what becomes of these spans, too.
+    ///
+    /// # Errors
+    /// It does so already.
+    pub fn count_spans(&self, traces: &Traces) -> Result<(), MetricsError> {
+        traces.register(&self.registry)
     }
 
     /// All metrics in Prometheus' text format, version 0.0.4.

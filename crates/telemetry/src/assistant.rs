@@ -14,7 +14,7 @@ const UNNAMED: &str = "other";
 /// What stands for the model where none was asked.
 const NO_MODEL: &str = "none";
 
-/// What a node counts about its assistants. Part of [`crate::NodeMetrics`]; see docs/running.md for OpenTelemetry's names.
+/// What a node counts about its assistants. Part of [`crate::NodeMetrics`]; see docs/telemetry.md for OpenTelemetry's names.
 pub struct AssistantMetrics {
     sites: BTreeSet<String>,
     models: BTreeSet<String>,

@@ -1,9 +1,8 @@
-//! What a program tells its operators: log lines ([`log`]) and metrics ([`NodeMetrics`], [`AiMetrics`]).
+//! What a program tells its operators: log lines ([`log`]), metrics ([`NodeMetrics`], [`AiMetrics`]) and traces ([`traces`]).
+//! [`start`] begins with lines and traces.
 //!
 //! Metrics live in values that are passed along, never in globals, so that two nodes in one process keep apart. Label
 //! values come from the code or the configuration and never from what a client sent, so their number is bounded.
-//!
-//! Traces are exported nowhere yet. An OpenTelemetry exporter is one more layer in [`log::subscriber`].
 
 mod ai;
 mod assistant;
@@ -11,9 +10,11 @@ mod budget;
 pub mod log;
 mod metric;
 mod node;
+pub mod traces;
 
 pub use ai::{AiMetrics, AiTurn};
 pub use assistant::{AssistantMetrics, TurnTaken};
 pub use budget::BudgetMetrics;
 pub use metric::{Family, MetricsError};
 pub use node::NodeMetrics;
+pub use traces::{Program, StartError, Traces, start};

@@ -1,21 +1,27 @@
 //! Log lines, for people or as JSON.
 
+mod line;
+
 use config::{Log, LogFormat, LogLevel};
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
+
+use self::line::Marked;
+use crate::traces;
 
 /// Crates whose inner life is of no use to an operator: they are heard from `warn` on, whatever the level. Below it,
 /// `lambda_runtime` would write whole requests, with what visitors said.
 const QUIET: [&str; 7] =
     ["hyper", "hyper_util", "lambda_runtime", "reqwest", "rustls", "tungstenite", "tokio_tungstenite"];
 
-/// Sends the program's log lines to standard error. To be called once, first thing in `main`.
+/// Sends the lines of a program that makes no traces to standard error. To be called once, first thing in `main`. Nodes and
+/// functions call [`crate::start`] instead.
 ///
 /// # Errors
 /// The program has set up its log lines before.
@@ -25,17 +31,38 @@ pub fn init(log: &Log) -> Result<(), SetGlobalDefaultError> {
 
 /// Writes log lines to `writer`, one line each.
 ///
-/// The JSON format is one object a line: `timestamp` (RFC 3339), `level`, `target`, `message` and the event's fields.
+/// The JSON format is one object a line: `timestamp` (RFC 3339), `level`, `target`, `message` and the event's fields; the
+/// lines of a node also have `node`, and those of a turn that is traced `trace_id`.
 pub fn subscriber<W>(log: &Log, writer: W) -> impl Subscriber + Send + Sync + use<W>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    with_traces(log, None, writer, None)
+}
+
+/// The same for the node with this name, beside what records spans.
+pub(crate) fn with_traces<W>(
+    log: &Log,
+    node: Option<&str>,
+    writer: W,
+    traces: Option<traces::Layer>,
+) -> impl Subscriber + Send + Sync + use<W>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
-        LogFormat::Text => lines.with_ansi(false).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+        LogFormat::Text => lines.with_ansi(false).map_event_format(|format| Marked::text(format, node)).boxed(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            lines.map_event_format(|format| Marked::json(format, node)).boxed()
+        }
     };
-    Registry::default().with(lines.with_filter(filter(level(log.level))))
+    let level = level(log.level);
+    // Spans are for traces: where there are none, they are not even made.
+    let is_line = filter_fn(|metadata| metadata.is_event()).with_max_level_hint(level);
+    let lines = lines.with_filter(filter(level).and(is_line)).boxed();
+    Registry::default().with([lines].into_iter().chain(traces).collect::<Vec<_>>())
 }
 
 fn filter(level: LevelFilter) -> Targets {
@@ -79,12 +106,18 @@ mod tests {
         }
     }
 
-    /// What is written for one event of each kind that matters here.
     fn written(toml: &str) -> String {
+        written_by(None, toml)
+    }
+
+    /// What is written for one event of each kind that matters here.
+    fn written_by(node: Option<&str>, toml: &str) -> String {
         let log = Config::parse(toml, []).unwrap().log;
         let lines = Lines::default();
         let writer = lines.clone();
-        tracing::subscriber::with_default(subscriber(&log, move || writer.clone()), || {
+        tracing::subscriber::with_default(with_traces(&log, node, move || writer.clone(), None), || {
+            let turn = tracing::error_span!("turn", site = "shop");
+            assert!(turn.is_disabled(), "without traces no span is made");
             tracing::info!(site = "shop", bytes = 12, "a message was stored");
             tracing::debug!("a frame arrived");
             tracing::info!(target: "hyper::proto", "a connection was kept alive");
@@ -102,6 +135,20 @@ mod tests {
         assert_eq!(line["site"], "shop");
         assert_eq!(line["bytes"], 12);
         assert_eq!(line["level"], "INFO");
+    }
+
+    #[test]
+    fn every_line_of_a_node_names_it() {
+        let json = written_by(Some("node-2"), "log.format = \"json\"\nlog.level = \"debug\"");
+        for line in json.lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["node"], "node-2");
+        }
+        assert_eq!(json.lines().count(), 2);
+
+        let text = written_by(Some("node-2"), "log.level = \"debug\"");
+        assert_eq!(text.lines().filter(|line| line.ends_with(" node=\"node-2\"")).count(), 2, "{text}");
+        assert!(!written("").contains("node="));
     }
 
     #[test]

@@ -78,6 +78,10 @@ impl Metrics {
         Ok(histogram)
     }
 
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.0
+    }
+
     /// All metrics in Prometheus' text format, version 0.0.4.
     pub(crate) fn render(&self) -> Result<String, MetricsError> {
         let mut page = Vec::new();

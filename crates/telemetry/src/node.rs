@@ -6,6 +6,7 @@ use prometheus::{Histogram, IntCounter, IntGauge};
 use crate::assistant::AssistantMetrics;
 use crate::budget::BudgetMetrics;
 use crate::metric::{Family, Metrics, MetricsError};
+use crate::traces::Traces;
 
 /// What a node counts. Every metric carries the label `node`.
 ///
@@ -114,6 +115,14 @@ impl NodeMetrics {
             append: m.histogram("frontdesk_append_ms", "Milliseconds of one append to the store.", &APPEND_MS)?,
             metrics: m,
         })
+    }
+
+    /// Counts what becomes of these spans, too.
+    ///
+    /// # Errors
+    /// It does so already.
+    pub fn count_spans(&self, traces: &Traces) -> Result<(), MetricsError> {
+        traces.register(self.metrics.registry())
     }
 
     /// All metrics in Prometheus' text format, version 0.0.4.

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::model::Model;
 use crate::settings::{OUTCOME_MARGIN, Settings};
+use crate::trace;
 use crate::turn;
 
 /// What all invocations share. Cheap to clone.
@@ -39,6 +40,7 @@ impl Ai {
     /// `deadline_ms` (Unix milliseconds) is what the invocation itself says; the payload's own `deadline_ms` counts too, the
     /// sooner of the two.
     pub(crate) fn body(&self, payload: Value, deadline_ms: u64) -> Body {
+        let parent = trace::parent(&payload);
         let request: AiRequest = match serde_json::from_value(payload) {
             Ok(request) => request,
             // The error itself stays out of the log: it may repeat what a visitor wrote.
@@ -50,6 +52,7 @@ impl Ai {
         let until = Duration::from_millis(deadline_ms.min(request.deadline_ms.try_into().unwrap_or(0)));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let deadline = Instant::now() + until.saturating_sub(now).min(LONGEST_TURN).saturating_sub(OUTCOME_MARGIN);
+        let span = trace::answer(&request, parent.as_deref());
         let lines = turn::lines(
             request,
             Arc::clone(&self.model),
@@ -57,7 +60,7 @@ impl Ai {
             Arc::clone(&self.metrics),
             deadline,
         );
-        Box::pin(lines.map(|line| encoded(&line)))
+        trace::within(span, Box::pin(lines.map(|line| encoded(&line))))
     }
 }
 

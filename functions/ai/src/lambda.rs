@@ -5,9 +5,11 @@ use http::header;
 use lambda_runtime::streaming::Response;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
+use telemetry::Traces;
 
 use crate::Error;
 use crate::invocation::{Ai, Body, CONTENT_TYPE};
+use crate::trace;
 
 /// The runtime's variables without which it panics.
 const VARIABLES: [&str; 4] = [
@@ -18,12 +20,13 @@ const VARIABLES: [&str; 4] = [
 ];
 
 /// Takes invocations until the runtime API is gone.
-pub(crate) async fn serve(ai: Ai) -> Result<(), Error> {
+pub(crate) async fn serve(ai: Ai, traces: &Traces) -> Result<(), Error> {
     if let Some(missing) = VARIABLES.iter().find(|variable| std::env::var_os(variable).is_none()) {
         return Err(Error::NoRuntime(missing));
     }
     let serve = service_fn(|event: LambdaEvent<Value>| {
         let body = ai.body(event.payload, moment(event.context.deadline));
+        let body = trace::flushed(body, traces);
         async move { Ok::<_, lambda_runtime::Error>(response(body)) }
     });
     lambda_runtime::run(serve).await.map_err(|error| Error::Runtime(error.to_string()))

@@ -37,13 +37,15 @@ mod summary;
 mod text;
 mod texts;
 pub mod tokens;
+mod trace;
 pub mod turn;
 mod warm;
+use std::time::Duration;
 
 use std::sync::Arc;
 
 use config::{Config, DEFAULT_MODEL};
-use telemetry::AiMetrics;
+use telemetry::{AiMetrics, Program, Traces};
 
 use crate::invocation::Ai;
 use crate::models::Models;
@@ -58,11 +60,11 @@ use crate::texts::Preparing;
 /// # Errors
 /// See [`Error`].
 pub async fn run() -> Result<(), Error> {
-    let config = begin()?;
+    let (config, traces) = begin()?;
     let (ai, preparing) = ai(&config)?;
     warm::start(&ai.model).await;
     tokio::select! {
-        served = lambda::serve(ai) => served,
+        served = lambda::serve(ai, &traces) => served,
         error = preparing.failed() => Err(error),
     }
 }
@@ -74,28 +76,35 @@ pub async fn run() -> Result<(), Error> {
 /// # Errors
 /// See [`Error`].
 pub async fn run_proxy(stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
-    let config = begin()?;
+    let (config, traces) = begin()?;
     let settings = ProxySettings::new(&config);
     let listen = settings.listen;
     let cannot_listen = |reason: std::io::Error| Error::Listen { address: listen, reason };
     let (ai, preparing) = ai(&config)?;
     let (model, metrics) = (Arc::clone(&ai.model), Arc::clone(&ai.metrics));
+    metrics.count_spans(&traces).map_err(|error| Error::Metrics(error.to_string()))?;
     let page = Arc::new(move || metrics.render().unwrap_or_default());
     let bound = Bound::new(ai, settings, page).await.map_err(cannot_listen)?;
     let address = bound.address().map_err(cannot_listen)?;
     tracing::info!(%address, "serving");
-    tokio::select! {
+    let served = tokio::select! {
         () = bound.serve(stop) => Ok(()),
         never = warm::keep(model) => match never {},
         error = preparing.failed() => Err(error),
-    }
+    };
+    traces.flush(LAST_SPANS).await;
+    served
 }
 
-/// The configuration of this process, and its log lines.
-fn begin() -> Result<Config, Error> {
+/// How long the last spans may take to reach the collector when the server ends.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+
+/// The configuration of this process, its log lines and its traces.
+fn begin() -> Result<(Config, Traces), Error> {
     let config = Config::load(None, config::environment())?;
-    telemetry::log::init(&config.log).map_err(|error| Error::Log(error.to_string()))?;
-    Ok(config)
+    let traces = telemetry::start(&config, Program { service: "ai", node: None });
+    let traces = traces.map_err(|error| Error::Log(error.to_string()))?;
+    Ok((config, traces))
 }
 
 fn ai(config: &Config) -> Result<(Ai, Preparing), Error> {

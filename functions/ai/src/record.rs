@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::model::{ModelError, Piece, Usage};
 use crate::prompt::Prompt;
 use crate::tokens;
+use crate::trace;
 
 /// What happened in a turn. Writes its line when dropped, so that a turn whose reader has gone is seen too.
 #[derive(Debug)]
@@ -92,7 +93,10 @@ impl Record {
     /// This piece of the answer is sent at `now`.
     pub(crate) fn handle_delta(&mut self, delta: &str, now: Instant) {
         self.stop_waiting(now);
-        self.first_delta.get_or_insert(now);
+        if self.first_delta.is_none() {
+            self.first_delta = Some(now);
+            trace::handle_first_token();
+        }
         self.last_delta = Some(now);
         self.deltas += 1;
         self.bytes += delta.len();
@@ -195,6 +199,15 @@ impl Drop for Record {
         let (now, usage) = (Instant::now(), self.usage());
         let first_token = self.first_delta.map(|at| at - self.started);
         let outcome = self.outcome.unwrap_or("abandoned");
+        let failure = self.failure.filter(|_| self.first_delta.is_none()).map(FailureReason::as_str);
+        trace::handle_end(&trace::Ended {
+            model: &self.model,
+            attempts: self.attempts,
+            outcome,
+            failure,
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+        });
         self.metrics.handle_turn(&AiTurn {
             site: &self.site,
             model: &self.model,
@@ -205,7 +218,7 @@ impl Drop for Record {
             per_piece: self.per_piece(),
             prompt_tokens: usage.prompt_tokens,
             completion_tokens: usage.completion_tokens,
-            failure: self.failure.filter(|_| self.first_delta.is_none()).map(FailureReason::as_str),
+            failure,
         });
         let error = self.error.as_ref().map(ToString::to_string);
         tracing::info!(

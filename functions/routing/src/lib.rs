@@ -18,8 +18,9 @@ use config::Config;
 /// See [`Error`].
 pub async fn run() -> Result<(), Error> {
     let config = Config::load(None, config::environment())?;
-    telemetry::log::init(&config.log).map_err(|error| Error::Log(error.to_string()))?;
-    invocation::serve().await
+    let program = telemetry::Program { service: "routing", node: None };
+    let traces = telemetry::start(&config, program).map_err(|error| Error::Log(error.to_string()))?;
+    invocation::serve(&traces).await
 }
 
 /// Why the function cannot start, or had to end.

@@ -1,5 +1,7 @@
 //! A client, gates that hold a function where a test wants it, and functions to try.
 
+#[cfg(feature = "otlp")]
+pub(crate) mod collector;
 pub(crate) mod program;
 pub(crate) mod visitor;
 

@@ -94,6 +94,15 @@ impl Program {
         Ok(())
     }
 
+    /// Stops it in order, and gives the log lines of all its processes.
+    #[cfg(feature = "otlp")]
+    pub(crate) async fn stop_for_lines(mut self) -> Result<Vec<String>> {
+        crate::support::signal(&self.pid()?, rustix::process::Signal::TERM)?;
+        let mut lines = String::new();
+        timeout(LONGEST_WAIT, self.err.read_to_string(&mut lines)).await??;
+        Ok(lines.lines().map(str::to_owned).collect())
+    }
+
     /// Waits until this program and all its children have ended.
     pub(crate) async fn all_gone(mut self) -> Result<ExitStatus> {
         timeout(LONGEST_WAIT, async {

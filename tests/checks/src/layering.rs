@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/outbound", &[]),
     ("crates/store", &["crates/conversation", "crates/protocol"]),
     ("crates/bus", &["crates/conversation", "crates/protocol"]),
-    ("crates/telemetry", &["crates/config"]),
+    ("crates/telemetry", &["crates/config", "crates/outbound"]),
     ("crates/intent", &[]),
     ("crates/knowledge", &[]),
     ("conn-node", &["crates/*"]),

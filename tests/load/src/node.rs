@@ -182,7 +182,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let until_told = async move {
         told.recv().await;
     };
-    conn_node::run(config, until_told).await?;
+    conn_node::run(config, telemetry::Traces::off(), until_told).await?;
     Ok(())
 }
 

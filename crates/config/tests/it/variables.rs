@@ -84,6 +84,41 @@ fn openai_api_key_is_taken_where_no_key_is_set() {
 }
 
 #[test]
+fn opentelemetrys_variables_are_taken_where_nothing_else_says_where_traces_go() {
+    let url = |text, variables: &[(&str, &str)]| {
+        parse(text, variables).unwrap().traces.url.map(|url| url.as_str().to_owned())
+    };
+    let all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/");
+    let traces = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://traces.example/otlp");
+    let file = "traces.url = \"http://127.0.0.1:1/v1/traces\"";
+
+    assert_eq!(url("", &[]), None);
+    assert_eq!(url("", &[all]).as_deref(), Some("http://collector:4318/v1/traces"));
+    assert_eq!(url("", &[all, traces]).as_deref(), Some("https://traces.example/otlp"));
+    assert_eq!(url(file, &[all]).as_deref(), Some("http://127.0.0.1:1/v1/traces"));
+    assert_eq!(url("", &[all, ("OTEL_SDK_DISABLED", "true")]), None);
+    assert_eq!(url("", &[all, ("OTEL_TRACES_EXPORTER", "none")]), None);
+    assert_eq!(
+        refusal("", &[("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")]),
+        "traces.url = \"collector:4318/v1/traces\": must start with http:// or https:// (set by \
+         OTEL_EXPORTER_OTLP_ENDPOINT)"
+    );
+}
+
+#[test]
+fn a_collectors_headers_are_read_as_opentelemetry_writes_them_and_never_printed() {
+    let headers = |written| parse("", &[("OTEL_EXPORTER_OTLP_HEADERS", written)]).map(|config| config.traces.headers());
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+
+    let read = headers("authorization=Basic%20aHVudGVyMg==, x-scope-orgid = desk").unwrap();
+    assert_eq!(read, [pair("authorization", "Basic aHVudGVyMg=="), pair("x-scope-orgid", "desk")]);
+    for bad in ["hunter2", "key=hunter2%0Ax", "a b=hunter2", "=hunter2"] {
+        let said = headers(bad).unwrap_err().to_string();
+        assert!(said.starts_with("traces.headers: must be") && !said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
 fn variables_of_a_kubernetes_service_and_of_other_programs_are_passed_over() {
     let variables = [
         ("FRONTDESK_SERVICE_HOST", "10.0.0.1"),

@@ -1,6 +1,7 @@
 //! One request to a model as a span, named as OpenTelemetry's conventions for generative AI name it. Without a word of what
 //! was said.
 
+use telemetry::traces::{self, TARGET};
 use tracing::Span;
 use tracing::field::Empty;
 use url::Url;
@@ -11,6 +12,7 @@ use crate::model::{ModelError, Piece};
 /// The span of a chat with this model at this server. It ends when its last clone is dropped.
 pub(crate) fn chat(model: &str, server: &Url, max_tokens: u32) -> Span {
     tracing::info_span!(
+        target: TARGET,
         "chat",
         otel.name = format!("chat {model}"),
         otel.kind = "client",
@@ -21,7 +23,6 @@ pub(crate) fn chat(model: &str, server: &Url, max_tokens: u32) -> Span {
         gen_ai.request.model = model,
         gen_ai.request.max_tokens = max_tokens,
         gen_ai.response.model = Empty,
-        gen_ai.response.finish_reasons = Empty,
         gen_ai.usage.input_tokens = Empty,
         gen_ai.usage.output_tokens = Empty,
         server.address = server.host_str().unwrap_or_default(),
@@ -35,8 +36,7 @@ pub(crate) fn handle_answer(span: &Span, answer: &Answer) {
         span.record("gen_ai.response.model", model);
     }
     if let Some(reason) = answer.body().finish_reason() {
-        // The conventions want a list; a text is what a span's field can hold.
-        span.record("gen_ai.response.finish_reasons", format!("[{reason:?}]"));
+        traces::set_list(span, "gen_ai.response.finish_reasons", reason);
     }
 }
 

@@ -29,7 +29,7 @@ async fn used_folder() -> tempfile::TempDir {
 /// Runs a node on this folder as the program does; it must fail.
 async fn failure(folder: &Path) -> RunError {
     let config = Setup::new().with("store.data", folder.display()).config();
-    let failure = conn_node::run(config, std::future::pending()).await.unwrap_err();
+    let failure = conn_node::run(config, telemetry::Traces::off(), std::future::pending()).await.unwrap_err();
     assert_ne!(failure.exit_code(), 0);
     failure
 }
@@ -77,7 +77,7 @@ async fn a_folder_in_use_is_named_and_left_as_it_is() {
 async fn an_address_in_use_is_named() {
     let node = Setup::new().start().await;
     let config = Setup::new().with("node.listen", node.address()).config();
-    let failure = conn_node::run(config, std::future::pending()).await.unwrap_err();
+    let failure = conn_node::run(config, telemetry::Traces::off(), std::future::pending()).await.unwrap_err();
     assert_ne!(failure.exit_code(), 0);
     let message = failure.to_string();
     assert!(message.contains("node.listen") && message.contains(&node.address().to_string()), "{message}");
