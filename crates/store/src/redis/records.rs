@@ -29,6 +29,9 @@ const VERSION_BITS: u32 = 10;
 /// The latest moment that counts for versions: in the year 2109.
 const LATEST_VERSION_MS: u64 = 1 << 42;
 
+/// The longest value of a record that may be written into a Redis that is full, in bytes.
+const SMALL_BYTES: usize = 128;
+
 /// A record as it is stored.
 struct Stored {
     version: Version,
@@ -45,6 +48,7 @@ impl RedisStore {
     }
 
     pub(super) async fn put_record(&self, put: Put<'_>) -> Result<PutOutcome, Fault> {
+        let script = if helps_to_forget(&put) { &script::PUT_WHEN_FULL } else { &script::PUT };
         let Put { key, expected, value, expires_at, listing, now } = put;
         if value.len() > MAX_VALUE_BYTES {
             let what = format!("the value of {key}");
@@ -57,7 +61,7 @@ impl RedisStore {
             return Err(StoreError::Invalid { what: format!("put {key}"), reason }.into());
         }
         let owner = self.names.owner(key.owner());
-        let call = script::PUT
+        let call = script
             .call([owner.record(key.as_str()), owner.version(), owner.listings(), owner.expiring()])
             .option(expected)
             .arg(now)
@@ -198,6 +202,15 @@ fn fields(owner: &OwnerKeys, key: &str) -> Cmd {
     let mut command = redis::cmd("HMGET");
     command.arg(owner.record(key)).arg("version").arg("expires_at").arg("listing").arg("value");
     command
+}
+
+/// Whether a record may be written although all memory is used up: without leases, without the number of the next conversation
+/// of a visitor who is forgotten, and without moving in the index what cannot be closed just now, nothing would be forgotten,
+/// and the memory stay full. What takes the place of another record adds next to nothing; what ends by itself and is in no index
+/// is written only by who removes more than that.
+fn helps_to_forget(put: &Put<'_>) -> bool {
+    let ends = put.expires_at.is_some() && put.listing.is_none();
+    put.value.len() <= SMALL_BYTES && (put.expected.is_some() || ends)
 }
 
 /// For how long Redis keeps a record: beyond its expiry, because somebody's clock may be behind.

@@ -18,8 +18,9 @@ pub(super) struct Call {
 }
 
 macro_rules! scripts {
-    ($($name:ident $file:literal;)*) => {
-        $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!($file)));)*
+    ($($name:ident $file:literal $($first_line:literal)?;)*) => {
+        $(pub(super) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(concat!($($first_line,)? include_str!($file))));)*
     };
 }
 
@@ -29,7 +30,10 @@ scripts! {
     CLAIM "scripts/claim.lua";
     FORGET "scripts/forget.lua";
     READ "scripts/read.lua";
-    PUT "scripts/put.lua";
+    // Not when all memory is used up. Without this line it would be, if the first thing that it does is to remove something.
+    PUT "scripts/put.lua" "#!lua\n";
+    // Then too.
+    PUT_WHEN_FULL "scripts/put.lua" "#!lua flags=allow-oom\n";
     DELETE "scripts/delete.lua";
     RESERVE "scripts/reserve.lua";
 }

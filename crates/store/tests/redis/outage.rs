@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use servers::{RedisOptions, RedisServer};
-use store::{Appended, Claim, ClaimDue, Delete, Fence, Index, Key, List, Put, Reserve, SetDue, Store, StoreError};
+use store::{
+    Appended, Claim, ClaimDue, Delete, Deleted, Fence, Index, Key, Lease, List, Listing, Put, PutOutcome, Reserve,
+    SetDue, Store, StoreError,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -155,6 +158,48 @@ async fn a_server_without_memory_takes_no_writes_and_says_so() {
     server.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
     assert_eq!(store.ready().await, Ok(()));
     assert_eq!(append(&store, &conversation(1), &event(2, "text")).await, Ok(Appended::Stored));
+}
+
+#[tokio::test]
+async fn a_server_without_memory_can_be_emptied_by_forgetting() {
+    let Some(server) = start(RedisOptions::default()) else { return };
+    let store = connect(&server.url()).await;
+    let (entry, index) = (Key::new("shop", "life", &["a"]).unwrap(), Index::new("shop", "life").unwrap());
+    let listed_at = |expected, position, key| {
+        let listing = Some(Listing { index: &index, position });
+        Put { key, expected, value: Bytes::new(), expires_at: None, listing, now: 1 }
+    };
+    let PutOutcome::Stored(version) = store.put(listed_at(None, 1, &entry)).await.unwrap() else { panic!("it is new") };
+    for seq in 1..=100 {
+        let event = event(seq, &"x".repeat(1_000));
+        assert_eq!(append(&store, &conversation(1), &event).await, Ok(Appended::Stored));
+    }
+    let used = || server.info("used_memory").unwrap().parse::<u64>().unwrap();
+    let before = used();
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    let other = Key::new("shop", "life", &["b"]).unwrap();
+    assert!(reason(store.put(listed_at(None, 1, &other)).await).contains("OOM"), "nothing new begins");
+    let long = Put { value: Bytes::from(vec![b'x'; 1_000]), ..listed_at(Some(version), 1, &entry) };
+    assert!(reason(store.put(long).await).contains("OOM"), "nothing grows");
+
+    let lease = Key::new(Key::EVERYBODY, "lease", &["life"]).unwrap();
+    let held = Lease::take(&store, &lease, "node-1", 1, 100).await.unwrap().expect("nobody has it");
+    assert!(held.renew(&store, 2, 200).await.unwrap().is_some());
+    let next = Key::new("shop", "visitor", &["a"]).unwrap();
+    let leaving = Put { expires_at: Some(1_000), listing: None, ..listed_at(None, 0, &next) };
+    assert!(matches!(store.put(leaving).await, Ok(PutOutcome::Stored(_))));
+    assert!(matches!(store.put(listed_at(Some(version), 2, &entry)).await, Ok(PutOutcome::Stored(_))), "it is moved");
+    assert_eq!(store.forget(&conversation(1), 1).await, Ok(()));
+    let delete = Delete { key: &entry, expected: None, now: 1 };
+    assert_eq!(store.delete(delete).await, Ok(Deleted::Removed));
+    assert_eq!(log(&store, &conversation(1)).await, Ok(vec![]));
+    // The log is freed by another thread.
+    let freed = async {
+        while used() + 50_000 > before {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(FOREVER, freed).await.expect("the memory of what was forgotten is free");
 }
 
 #[tokio::test]
