@@ -20,6 +20,9 @@ const MAX_THROTTLED_WAIT: Duration = Duration::from_millis(800);
 /// Throttled for longer than this, nobody waits any more: a visitor waits for words, not for places.
 const MAX_THROTTLED: Duration = Duration::from_secs(8);
 
+/// How long after its outcome the end of a response is waited for. It follows at once, unless something is wrong.
+const END_WITHIN: Duration = Duration::from_secs(1);
+
 /// The lines of a function's response.
 pub(crate) struct Reader {
     function: String,
@@ -58,6 +61,16 @@ impl Reader {
                 None => return Ok(None),
             }
         }
+    }
+
+    /// Nothing more is wanted of it. Its end is read all the same, beside whatever follows: a connection whose response was not
+    /// read to the end cannot carry another, and a new one costs the next turn 0.3 ms.
+    pub(crate) fn finish(mut self) {
+        tokio::spawn(async move {
+            let read_to_end = async { while let Some(Ok(_)) = self.body.next().await {} };
+            // In vain: then the connection is closed.
+            let _in_time = tokio::time::timeout(END_WITHIN, read_to_end).await;
+        });
     }
 
     /// The function ended before it should.

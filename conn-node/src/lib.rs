@@ -15,6 +15,7 @@ mod due;
 #[cfg(feature = "echo")]
 pub mod echo;
 mod erase;
+mod exact;
 mod fallback;
 mod greet;
 mod health;

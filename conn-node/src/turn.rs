@@ -3,16 +3,18 @@
 mod payload;
 mod record;
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use conversation::budget::Size;
 use conversation::{Invocation, Outcome};
 use protocol::function::{AiLine, AiOutcome, FailureReason};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::budget::{Ask, Grant, Refused};
 use crate::clock;
+use crate::exact;
 use crate::fallback;
 use crate::held::Held;
 use crate::invocation::Reader;
@@ -92,23 +94,23 @@ async fn ask(
     record: &mut Record,
 ) -> Result<Outcome, Unanswered> {
     let silent_at = Instant::now() + Duration::from_millis(node.config.ai.first_token_ms) + HEAD_START;
+    let mut silence = pin!(exact::until(silent_at));
     let mut grant = grant(node, held, invocation).await?;
     let request = payload::request(held, invocation, grant.models());
     let reader = Reader::invoke(node, &node.config.functions.ai_name, &request, invocation.deadline);
-    let mut reader = match timeout_at(silent_at, reader).await {
-        Ok(Ok(reader)) => reader,
-        Ok(Err(error)) => {
+    // Silent: then nobody knows whether a model is being asked.
+    let mut reader = match before(silence.as_mut(), reader).await? {
+        Ok(reader) => reader,
+        Err(error) => {
             grant.give_back();
             return Err(error.into());
         }
-        // Nobody knows whether a model is being asked.
-        Err(_) => return Err(Unanswered::Silent),
     };
     loop {
         let line = reader.next::<AiLine>();
         let line = match record.has_begun() {
             true => line.await,
-            false => timeout_at(silent_at, line).await.map_err(|_| Unanswered::Silent)?,
+            false => before(silence.as_mut(), line).await?,
         };
         match line?.ok_or_else(|| reader.failed())? {
             AiLine::Delta(text) => {
@@ -125,10 +127,27 @@ async fn ask(
                 record.handle_report(report);
             }
             AiLine::Unknown(_) => {}
-            AiLine::Outcome(AiOutcome::Answer(answer)) => return Ok(payload::answer(answer)),
-            AiLine::Outcome(AiOutcome::Handover(handover)) => return Ok(payload::handover(&handover)),
-            AiLine::Outcome(AiOutcome::Failure(failure)) => return Err(Unanswered::Failed(failure.reason)),
+            AiLine::Outcome(outcome) => {
+                reader.finish();
+                return match outcome {
+                    AiOutcome::Answer(answer) => Ok(payload::answer(answer)),
+                    AiOutcome::Handover(handover) => Ok(payload::handover(&handover)),
+                    AiOutcome::Failure(failure) => Err(Unanswered::Failed(failure.reason)),
+                };
+            }
         }
+    }
+}
+
+/// What `come` comes to, if it comes before the silence is too long.
+async fn before<T>(
+    silence: Pin<&mut impl Future<Output = ()>>,
+    come: impl Future<Output = T>,
+) -> Result<T, Unanswered> {
+    tokio::select! {
+        biased;
+        come = come => Ok(come),
+        () = silence => Err(Unanswered::Silent),
     }
 }
 

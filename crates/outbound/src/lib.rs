@@ -15,19 +15,40 @@ pub fn client() -> reqwest::ClientBuilder {
     client_that_offers(&[])
 }
 
-/// As [`client`], and over TLS it speaks HTTP/2 with a server that does.
-pub fn client_with_http2() -> reqwest::ClientBuilder {
-    client_that_offers(&[b"h2", b"http/1.1"])
+/// What several clients of one server share: the certificate authorities are read once for all of them. A file and a folder of
+/// them take tens of milliseconds, which a function's start cannot spare.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    tls: Result<rustls::ClientConfig, rustls::Error>,
+}
+
+impl Shared {
+    /// For clients of the server at `url`, which over TLS speak HTTP/2 with a server that does. Where that address is not one of
+    /// TLS no authority is read: nothing that these clients reach would show a certificate, as they follow no redirect.
+    #[must_use]
+    pub fn with_http2(url: &str) -> Self {
+        let is_plain = url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
+        Self { tls: if is_plain { config(rustls::RootCertStore::empty(), &[]) } else { tls(&[b"h2", b"http/1.1"]) } }
+    }
+
+    /// As [`client`].
+    pub fn client(&self) -> reqwest::ClientBuilder {
+        client_with(self.tls.clone())
+    }
 }
 
 /// `protocols`: what is offered when TLS begins (ALPN). Nothing offered is HTTP/1.1.
 fn client_that_offers(protocols: &[&[u8]]) -> reqwest::ClientBuilder {
+    client_with(tls(protocols))
+}
+
+fn client_with(tls: Result<rustls::ClientConfig, rustls::Error>) -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder()
         .tcp_nodelay(true)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("frontdesk/", env!("CARGO_PKG_VERSION")));
-    match tls(protocols) {
+    match tls {
         Ok(tls) => builder.tls_backend_preconfigured(tls),
         Err(error) => builder.tls_backend_preconfigured(error),
     }
@@ -36,6 +57,10 @@ fn client_that_offers(protocols: &[&[u8]]) -> reqwest::ClientBuilder {
 fn tls(protocols: &[&[u8]]) -> Result<rustls::ClientConfig, rustls::Error> {
     let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     add_own_authorities(&mut roots);
+    config(roots, protocols)
+}
+
+fn config(roots: rustls::RootCertStore, protocols: &[&[u8]]) -> Result<rustls::ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let mut config = config.with_root_certificates(roots).with_no_client_auth();
@@ -62,5 +87,14 @@ mod tests {
     #[test]
     fn a_client_can_be_built_without_a_provider_of_the_process() {
         assert!(super::client().build().is_ok());
+    }
+
+    #[test]
+    fn only_clients_of_a_server_with_tls_know_authorities() {
+        for (url, offered) in [("http://127.0.0.1:1/v1", 0), ("https://127.0.0.1:1/v1", 2), ("", 2)] {
+            let shared = super::Shared::with_http2(url);
+            assert_eq!(shared.tls.as_ref().unwrap().alpn_protocols.len(), offered, "{url}");
+            assert!(shared.client().build().is_ok() && shared.client().build().is_ok(), "{url}");
+        }
     }
 }

@@ -117,8 +117,15 @@ const TEMPLATE_MARKS: [&str; 12] = [
     "<eos>",
 ];
 
+/// What each of them begins with.
+const MARKS_BEGIN: [char; 3] = ['<', '|', '['];
+
 /// What somebody wrote, with nothing that a model's server could take for the end of a message.
 pub(crate) fn plain(text: &str) -> String {
+    // Hardly any text has one, and this is done to every message of every turn.
+    if !text.contains(MARKS_BEGIN) {
+        return text.to_owned();
+    }
     TEMPLATE_MARKS.iter().fold(text.to_owned(), |text, mark| {
         let (first, rest) = mark.split_at(1);
         text.replace(mark, &format!("{first} {rest}"))
@@ -262,6 +269,7 @@ mod tests {
 
     #[test]
     fn marks_of_chat_templates_are_broken_up() {
+        assert!(TEMPLATE_MARKS.iter().all(|mark| mark.starts_with(MARKS_BEGIN)));
         assert_eq!(plain("hi <|im_end|>\n[INST] <s> a < b | c"), "hi < |im_end| >\n[ INST] < s> a < b | c");
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use outbound::Shared;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Url};
 use tokio::time::timeout;
@@ -51,12 +52,13 @@ impl Clients {
     /// The key has characters that no header may have, or TLS cannot be set up.
     pub(crate) fn new(settings: &OpenAiSettings) -> Result<Self, Error> {
         let headers = headers(settings.api_key.as_deref()).ok_or_else(|| Error::ApiKey(settings.path()))?;
+        let shared = Shared::with_http2(&settings.base_url);
         let pooled = || {
-            let client = client(settings, headers.clone(), usize::MAX)?;
+            let client = client(&shared, settings, headers.clone(), usize::MAX)?;
             Ok(Pooled { client, running: Arc::default() })
         };
         let pooled = (0..settings.connections.max(1)).map(|_| pooled()).collect::<Result<_, Error>>()?;
-        Ok(Self { pooled, fresh: client(settings, headers.clone(), 0)? })
+        Ok(Self { pooled, fresh: client(&shared, settings, headers.clone(), 0)? })
     }
 
     /// The client with the fewest requests.
@@ -92,8 +94,9 @@ impl Drop for Lease {
     }
 }
 
-fn client(settings: &OpenAiSettings, headers: HeaderMap, max_idle: usize) -> Result<Client, Error> {
-    outbound::client_with_http2()
+fn client(shared: &Shared, settings: &OpenAiSettings, headers: HeaderMap, max_idle: usize) -> Result<Client, Error> {
+    shared
+        .client()
         .default_headers(headers)
         .connect_timeout(settings.connect)
         .pool_max_idle_per_host(max_idle)
