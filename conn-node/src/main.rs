@@ -1,12 +1,18 @@
 //! The program `conn-node`.
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use config::{Config, EXIT_CODE_BAD_CONFIG};
+use config::{Asked, Config, EXIT_CODE_BAD_CONFIG};
+
+/// What `--help` says first.
+const DOES: &str = "The node that visitors connect to: WebSocket, conversations, and the widget's files.";
 
 fn main() -> ExitCode {
-    if let Some(argument) = std::env::args().nth(1) {
-        return failed(&UnknownArgument(argument), EXIT_CODE_BAD_CONFIG);
+    match config::asked("conn-node", env!("CARGO_PKG_VERSION"), DOES, std::env::args_os().skip(1)) {
+        Ok(Asked::Run) => {}
+        Ok(Asked::Print(text)) => return print(&text),
+        Err(error) => return failed(&error, EXIT_CODE_BAD_CONFIG),
     }
     let config = match Config::load(None, config::environment()) {
         Ok(config) => config,
@@ -27,13 +33,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// An argument, of which there are none.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{0:?} is not understood: this program takes no arguments; it reads frontdesk.toml in the working directory, or the \
-     file that FRONTDESK_CONFIG names"
-)]
-struct UnknownArgument(String);
+fn print(text: &str) -> ExitCode {
+    // Whoever closed the other end does not want to read it.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
 
 #[allow(clippy::print_stderr)] // Log lines may not be set up yet, and a person waits for the reason.
 fn failed(error: &dyn std::error::Error, code: u8) -> ExitCode {

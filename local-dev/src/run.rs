@@ -42,6 +42,9 @@ pub enum RunError {
     /// The log lines cannot be set up.
     #[error("the log cannot be set up: {0}")]
     Log(String),
+    /// The function `ai` cannot use what the configuration names.
+    #[error(transparent)]
+    Ai(#[from] ai::Error),
     /// The node does not run.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -58,6 +61,7 @@ impl RunError {
         match self {
             RunError::Port(_) => EXIT_CODE_UNAVAILABLE,
             RunError::Settings(SettingsError::Config(_) | SettingsError::Options(_)) => config::EXIT_CODE_BAD_CONFIG,
+            RunError::Ai(error) => error.exit_code(),
             RunError::Node(NodeError::Ended { status }) => {
                 status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0).unwrap_or(1)
             }
@@ -171,6 +175,8 @@ pub async fn run(
         crate::dynamodb::serve(listener, &settings).await?;
     }
 
+    // The function itself goes on without an index that it cannot use; here somebody can mend it now.
+    ai::check_knowledge(&settings.config)?;
     let functions = start_functions(options, executable, &settings);
     let mut stop = std::pin::pin!(stop);
     let running = tokio::select! {

@@ -177,3 +177,21 @@ async fn a_function_that_cannot_start_is_named_at_the_start() -> Result<()> {
     assert!(program.printed.contains("to origins of [sites.shop]"), "{}", program.printed);
     Ok(())
 }
+
+#[tokio::test]
+async fn an_index_that_cannot_be_used_stops_it_at_the_start_with_what_to_do() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let index = folder.path().join("knowledge.index");
+    std::fs::write(&index, "damaged")?;
+    let config = folder.path().join("frontdesk.toml");
+    let site = "[sites.shop]\nname = \"Shop\"\norigins = [\"https://shop.example\"]\n";
+    std::fs::write(&config, format!("{site}knowledge_index = {:?}\n", folder.path().display().to_string()))?;
+    let mut command = command_with(&["--data", "memory", "--config"]);
+    command.arg(&config);
+    let (code, said) = failed(command).await?;
+    assert_eq!(code, Some(64), "{said}");
+    for part in ["sites.shop.knowledge_index", &index.display().to_string(), "`ai knowledge index`"] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    Ok(())
+}

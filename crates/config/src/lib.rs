@@ -7,6 +7,7 @@
 //! [`EXIT_CODE_BAD_CONFIG`].
 
 mod ai;
+mod arguments;
 mod environment;
 mod error;
 mod functions;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 pub use crate::ai::{Ai, DEFAULT_MODEL, Model, ModelKind};
+pub use crate::arguments::{Asked, UnknownArgument, asked};
 pub use crate::environment::{FILE_VARIABLE, environment};
 pub use crate::error::ConfigError;
 pub use crate::functions::{AiProxy, Functions, FunctionsUrl};

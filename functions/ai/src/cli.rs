@@ -13,7 +13,7 @@ use crate::intents;
 
 /// The function `ai`. Without a command it serves Lambda's runtime, with the configuration of frontdesk.toml.
 #[derive(Debug, Parser)]
-#[command(name = "ai", disable_help_subcommand = true)]
+#[command(name = "ai", version, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

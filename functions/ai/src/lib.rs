@@ -8,6 +8,7 @@
 //! [`run`] serves Lambda's runtime API, [`run_proxy`] the same turns as an HTTP server; [`turn::lines`] is one turn alone.
 
 mod cite;
+#[cfg(feature = "preparing")]
 pub mod cli;
 pub mod clocks;
 mod demo;
@@ -16,6 +17,7 @@ mod fallback;
 mod handover;
 mod intents;
 mod invocation;
+mod known;
 mod lambda;
 mod language;
 mod mask;
@@ -53,7 +55,10 @@ use crate::proxy::{Bound, ProxySettings};
 use crate::settings::Settings;
 use crate::texts::Preparing;
 
-/// Serves invocations with the configuration of this process, until the runtime API is gone.
+pub use crate::known::check_knowledge;
+
+/// Serves invocations with the configuration of this process, until the runtime API is gone. Without a site's index it goes on
+/// and says so in the log: whoever starts it again would get no further.
 ///
 /// Sets up this process's log lines.
 ///
@@ -65,7 +70,21 @@ pub async fn run() -> Result<(), Error> {
     warm::start(&ai.model).await;
     tokio::select! {
         served = lambda::serve(ai, &traces) => served,
-        error = preparing.failed() => Err(error),
+        error = cannot_go_on(preparing) => Err(error),
+    }
+}
+
+/// Why the function cannot go on. What it can do without is said in the log.
+async fn cannot_go_on(mut preparing: Preparing) -> Error {
+    loop {
+        match preparing.failed().await {
+            error @ Error::KnowledgeIndex { .. } => {
+                tracing::error!(
+                    "{error}. The assistant goes on without this site's texts until it is started with an index"
+                );
+            }
+            error => return error,
+        }
     }
 }
 
@@ -80,7 +99,7 @@ pub async fn run_proxy(stop: impl Future<Output = ()> + Send + 'static) -> Resul
     let settings = ProxySettings::new(&config);
     let listen = settings.listen;
     let cannot_listen = |reason: std::io::Error| Error::Listen { address: listen, reason };
-    let (ai, preparing) = ai(&config)?;
+    let (ai, mut preparing) = ai(&config)?;
     let (model, metrics) = (Arc::clone(&ai.model), Arc::clone(&ai.metrics));
     metrics.count_spans(&traces).map_err(|error| Error::Metrics(error.to_string()))?;
     let page = Arc::new(move || metrics.render().unwrap_or_default());
@@ -130,6 +149,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A site's index is missing or damaged.
+    #[error("sites.{site}.knowledge_index: {reason}")]
+    KnowledgeIndex {
+        /// The site's key.
+        site: String,
+        /// What is wrong, where, and what to do.
+        reason: String,
+    },
     /// A site's intents cannot be used.
     #[error("sites.{site}.intents: {reason}")]
     Intents {
@@ -165,10 +192,8 @@ pub enum Error {
         reason: std::io::Error,
     },
     /// An argument that the program does not know.
-    #[error(
-        "{0:?} is not understood: this program takes no arguments; it reads frontdesk.toml, or what FRONTDESK_CONFIG names"
-    )]
-    UnknownArgument(String),
+    #[error(transparent)]
+    UnknownArgument(#[from] config::UnknownArgument),
     /// The runtime API failed.
     #[error("the Lambda runtime API failed: {0}")]
     Runtime(String),
@@ -180,6 +205,7 @@ impl Error {
         match self {
             Self::Config(_)
             | Self::Knowledge { .. }
+            | Self::KnowledgeIndex { .. }
             | Self::Intents { .. }
             | Self::ApiKey(_)
             | Self::UnknownArgument(_) => config::EXIT_CODE_BAD_CONFIG,

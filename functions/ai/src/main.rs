@@ -5,7 +5,20 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Lambda gives no arguments: there is nothing to parse when the function has to start quickly.
-    if std::env::args_os().len() > 1 { ai::cli::run(std::env::args_os()) } else { serve() }
+    if std::env::args_os().len() > 1 { command() } else { serve() }
+}
+
+#[cfg(feature = "preparing")]
+fn command() -> ExitCode {
+    ai::cli::run(std::env::args_os())
+}
+
+#[cfg(not(feature = "preparing"))]
+fn command() -> ExitCode {
+    let reason = "this is the program for Lambda, which has no commands; `cargo run --release -p ai --` has them";
+    // Nothing is left to do about a standard error that cannot be written to.
+    let _ = writeln!(std::io::stderr(), "ai: {reason}");
+    ExitCode::from(config::EXIT_CODE_BAD_CONFIG)
 }
 
 #[tokio::main]

@@ -7,7 +7,7 @@
 //! | `GET /metrics` | Prometheus' text format |
 //!
 //! As many turns run at once as are allowed; one more is refused as Lambda refuses it, before its payload is read. Payloads,
-//! heads and connections have bounds, too. A caller that leaves ends its turn,
+//! one and all, heads and connections have bounds, too. A caller that leaves ends its turn,
 //! and what the turn asked of a model: here nothing is paid for until a deadline, as it is on Lambda. There is no
 //! authentication: let only nodes reach this port.
 
@@ -19,15 +19,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, FromRequest, Path, Request, State};
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use config::Config;
 use futures_util::StreamExt;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -37,6 +37,14 @@ use crate::invocation::{self, Ai};
 
 /// The longest payload, bytes: Lambda's 6 MB.
 const LONGEST_PAYLOAD: usize = 6 * 1024 * 1024;
+
+/// What the payload of a turn may have on average where all places are taken, in texts of `turn.recent_bytes`: a node sends about
+/// one.
+const TEXTS_FOR_EACH_TURN: usize = 8;
+
+/// After how many seconds a turn may be asked for again that found no room for its payload: about as long as a turn takes that
+/// gives room back.
+const ROOM_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// When the invocation must have ended, Unix milliseconds, beside what the payload says. Lambda's runtime has this header,
 /// too.
@@ -73,11 +81,20 @@ pub(crate) struct Bounds {
     pub(crate) head_within: Duration,
     /// How long the payload may take to come after the head.
     pub(crate) payload_within: Duration,
+    /// The payloads of all turns that run, and those that come, bytes.
+    pub(crate) payloads: usize,
 }
 
-impl Default for Bounds {
-    fn default() -> Self {
-        Self { more_connections: 1024, head_within: Duration::from_secs(20), payload_within: Duration::from_secs(5) }
+impl Bounds {
+    /// What suits as many turns at once of at most so much text. The longest payload has room if it comes alone.
+    fn of(concurrency: usize, text: usize) -> Self {
+        let payload = text.saturating_mul(TEXTS_FOR_EACH_TURN).min(LONGEST_PAYLOAD);
+        Self {
+            more_connections: 1024,
+            head_within: Duration::from_secs(20),
+            payload_within: Duration::from_secs(5),
+            payloads: concurrency.saturating_mul(payload).max(LONGEST_PAYLOAD),
+        }
     }
 }
 
@@ -89,7 +106,7 @@ impl ProxySettings {
             function: config.functions.ai_name.clone(),
             concurrency: config.ai_proxy.concurrency,
             stop_within: Duration::from_secs(config.ai_proxy.stop_seconds),
-            bounds: Bounds::default(),
+            bounds: Bounds::of(config.ai_proxy.concurrency, config.turn.recent_bytes),
         }
     }
 }
@@ -101,6 +118,8 @@ struct Proxy {
     ai: Ai,
     function: String,
     places: Places,
+    /// Each place is a byte.
+    payloads: Places,
     payload_within: Duration,
     is_stopping: AtomicBool,
     turns: AtomicU64,
@@ -128,6 +147,7 @@ impl Bound {
             ai,
             function: settings.function,
             places: Places::new(settings.concurrency),
+            payloads: Places::new(settings.bounds.payloads),
             payload_within: settings.bounds.payload_within,
             is_stopping: AtomicBool::new(false),
             turns: AtomicU64::new(0),
@@ -189,7 +209,6 @@ fn router(proxy: Arc<Proxy>) -> Router {
         .route("/2015-03-31/functions/{name}/invocations", post(invoke))
         .route("/healthz", get(health))
         .route("/metrics", get(metrics))
-        .layer(DefaultBodyLimit::max(LONGEST_PAYLOAD))
         .with_state(proxy)
 }
 
@@ -203,22 +222,34 @@ async fn invoke(
         let message = format!("Function not found: {name}. This server runs {}.", proxy.function);
         return error(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message);
     }
-    // Before the payload is read: what is held in memory is bounded by the places.
+    // Before the payload is read: a turn that cannot run takes no memory.
+    let mut pieces = request.into_body().into_data_stream();
     let Some(place) = proxy.place() else {
-        tokio::spawn(pass_over(request, proxy.payload_within));
+        tokio::spawn(pass_over(pieces, proxy.payload_within));
         return error(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Rate Exceeded.");
     };
-    let payload = match payload(request, proxy.payload_within).await {
-        Ok(payload) => payload,
-        Err(refused) => return *refused,
+    let read = Payload::read(&mut pieces, &proxy.payloads);
+    let payload = match tokio::time::timeout(proxy.payload_within, read).await {
+        Ok(Ok(payload)) => payload,
+        Ok(Err(refused)) => {
+            if let Refused::NoRoom = refused {
+                proxy.throttled.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(pass_over(pieces, proxy.payload_within));
+            }
+            return refused.response(proxy.payloads.all());
+        }
+        Err(_) => {
+            let message = format!("The request body did not come within {} ms.", proxy.payload_within.as_millis());
+            return error(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", &message);
+        }
     };
     let Some(deadline_ms) = deadline_ms(&headers) else {
         return invalid("the header lambda-runtime-deadline-ms is not a number of milliseconds");
     };
-    match serde_json::from_slice(&payload) {
-        Ok(payload) => {
+    match serde_json::from_slice(&payload.bytes) {
+        Ok(request) => {
             proxy.turns.fetch_add(1, Ordering::Relaxed);
-            let body = held_by(proxy.ai.body(payload, deadline_ms), place);
+            let body = held_by(proxy.ai.body(request, deadline_ms), (place, payload.room));
             ([(CONTENT_TYPE, invocation::CONTENT_TYPE)], body).into_response()
         }
         // The error itself may repeat what a visitor wrote.
@@ -226,35 +257,69 @@ async fn invoke(
     }
 }
 
-/// Reads the payload, which must come in time.
-async fn payload(request: Request, within: Duration) -> Result<Bytes, Box<Response>> {
-    let Ok(payload) = tokio::time::timeout(within, Bytes::from_request(request, &())).await else {
-        let message = format!("The request body did not come within {} ms.", within.as_millis());
-        return Err(Box::new(error(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", &message)));
-    };
-    payload.map_err(|rejection| {
-        Box::new(if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            let message = format!("Request must be smaller than {LONGEST_PAYLOAD} bytes.");
-            error(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", &message)
-        } else {
-            invalid(&rejection.to_string())
-        })
-    })
+/// A payload that has come, and the room that it takes: as long as its turn runs, which keeps what is in it.
+struct Payload {
+    bytes: Vec<u8>,
+    room: Place,
+}
+
+/// Why a payload is not read to its end.
+enum Refused {
+    TooLong,
+    NoRoom,
+    Broken(String),
+}
+
+impl Payload {
+    /// Reads a payload, and takes a place of `room` for each byte when it comes.
+    async fn read(pieces: &mut BodyDataStream, room: &Places) -> Result<Self, Refused> {
+        let mut payload = Self { bytes: Vec::new(), room: room.none() };
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|error| Refused::Broken(error.to_string()))?;
+            if payload.bytes.len() + piece.len() > LONGEST_PAYLOAD {
+                return Err(Refused::TooLong);
+            }
+            if !payload.room.take(piece.len()) {
+                return Err(Refused::NoRoom);
+            }
+            payload.bytes.extend_from_slice(&piece);
+        }
+        Ok(payload)
+    }
+}
+
+impl Refused {
+    /// `room`: how many bytes all payloads may have.
+    fn response(self, room: usize) -> Response {
+        match self {
+            Self::TooLong => {
+                let message = format!("Request must be smaller than {LONGEST_PAYLOAD} bytes.");
+                error(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", &message)
+            }
+            Self::NoRoom => {
+                let message =
+                    format!("The payloads of the turns that run leave no room for this one: {room} bytes for all.");
+                let mut response = error(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", &message);
+                response.headers_mut().insert(RETRY_AFTER, ROOM_AFTER);
+                response
+            }
+            Self::Broken(reason) => invalid(&reason),
+        }
+    }
 }
 
 /// Reads a refused payload and keeps nothing of it, so that a caller that still writes can read the refusal and use the
 /// connection again.
-async fn pass_over(request: Request, within: Duration) {
-    let mut pieces = request.into_body().into_data_stream();
+async fn pass_over(mut pieces: BodyDataStream, within: Duration) {
     let pass = async { while let Some(Ok(_)) = pieces.next().await {} };
     // One that takes longer loses its connection.
     let _ = tokio::time::timeout(within, pass).await;
 }
 
-/// A place is taken for as long as the body lives.
-fn held_by(body: invocation::Body, place: Place) -> Body {
+/// Places are taken for as long as the body lives.
+fn held_by(body: invocation::Body, places: (Place, Place)) -> Body {
     Body::from_stream(body.map(move |piece| {
-        let _held = &place;
+        let _held = &places;
         piece
     }))
 }
@@ -276,6 +341,13 @@ async fn metrics(State(proxy): State<Arc<Proxy>>) -> Response {
     for (name, kind, about, value) in [
         ("ai_proxy_turns_running", "gauge", "Turns that run now.", proxy.places.taken() as u64),
         ("ai_proxy_turns_limit", "gauge", "Turns that may run at once.", proxy.places.all() as u64),
+        (
+            "ai_proxy_payload_bytes",
+            "gauge",
+            "Payloads of these turns, and of those that come.",
+            proxy.payloads.taken() as u64,
+        ),
+        ("ai_proxy_payload_bytes_limit", "gauge", "Payloads that there is room for.", proxy.payloads.all() as u64),
         ("ai_proxy_turns_total", "counter", "Turns taken.", proxy.turns.load(Ordering::Relaxed)),
         ("ai_proxy_throttled_total", "counter", "Turns refused with 429.", proxy.throttled.load(Ordering::Relaxed)),
     ] {

@@ -6,11 +6,12 @@ use std::sync::{Arc, OnceLock};
 
 use config::{AllowedOrigin, Language};
 use intent::Model as Intents;
-use knowledge::{Dictionary, Knowledge, Options};
+use knowledge::{Dictionary, Knowledge};
 use url::Url;
 
 use crate::Error;
 use crate::intents;
+use crate::known;
 use crate::language;
 use crate::safety::{Links, Secret};
 use crate::texts::{Jobs, Slot};
@@ -88,22 +89,13 @@ impl Site {
         dictionary: &Dictionary,
         jobs: &mut Jobs,
     ) -> Result<(), Error> {
-        let failed = |reason: String| Error::Knowledge { site: key.to_owned(), reason };
         if let Some(path) = site.intents.clone() {
             let key = key.to_owned();
             let failed = move |reason| Error::Intents { site: key.clone(), reason };
             check_file(&path).map_err(&failed)?;
             self.intents = Some(jobs.add(move || intents::load(&path).map_err(failed)));
         }
-        if let Some(folder) = site.knowledge_index.clone().or_else(|| site.knowledge.clone()) {
-            check_readable(&folder).map_err(failed)?;
-            let is_built = site.knowledge_index.is_some();
-            let (key, dictionary) = (key.to_owned(), dictionary.clone());
-            self.knowledge = Some(jobs.add(move || {
-                knowledge(&folder, is_built, &dictionary)
-                    .map_err(|error| Error::Knowledge { site: key, reason: error.to_string() })
-            }));
-        }
+        self.knowledge = known::prepare(key, site, dictionary, jobs)?;
         Ok(())
     }
 
@@ -119,33 +111,7 @@ impl Site {
     }
 }
 
-fn knowledge(folder: &Path, is_built: bool, dictionary: &Dictionary) -> Result<Knowledge, knowledge::Error> {
-    let knowledge = match is_built {
-        true => Knowledge::open_with(folder, dictionary)?,
-        false => {
-            let options = Options { dictionary: dictionary.clone(), ..Options::default() };
-            let (knowledge, report) = Knowledge::read(folder, &options)?;
-            for skipped in &report.skipped {
-                tracing::warn!(file = skipped.file, reason = skipped.reason, "a text is left out");
-            }
-            knowledge
-        }
-    };
-    if knowledge.passages().contains_key("zh") {
-        dictionary.warm();
-    }
-    Ok(knowledge)
-}
-
-/// What can be seen at once: that there is a folder.
-fn check_readable(folder: &Path) -> Result<(), String> {
-    match std::fs::read_dir(folder) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("{} cannot be read: {error}", folder.display())),
-    }
-}
-
-/// The same for a file.
+/// What can be seen at once: that there is a file.
 fn check_file(path: &Path) -> Result<(), String> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(()),

@@ -63,34 +63,34 @@ impl Jobs {
         Slot { value }
     }
 
-    /// Begins, one after the other on a thread of their own.
+    /// Begins, one after the other on a thread of their own. One that fails keeps no other from being done.
     ///
     /// # Errors
     /// There is no thread to be had.
     pub(crate) fn start(self) -> Result<Preparing, Error> {
-        let (failed, error) = mpsc::channel(1);
+        let (failed, errors) = mpsc::channel(self.jobs.len().max(1));
         let work = move || {
-            if let Err(error) = self.jobs.into_iter().try_for_each(|job| job()) {
+            for error in self.jobs.into_iter().filter_map(|job| job().err()) {
                 // Nobody hears it only where the program is ending.
                 let _ = failed.try_send(error);
             }
         };
         let thread = std::thread::Builder::new().name("prepare".to_owned()).spawn(work);
         thread.map_err(|error| Error::Thread(error.to_string()))?;
-        Ok(Preparing { error })
+        Ok(Preparing { errors })
     }
 }
 
 /// What is being prepared.
 #[derive(Debug)]
 pub(crate) struct Preparing {
-    error: mpsc::Receiver<Error>,
+    errors: mpsc::Receiver<Error>,
 }
 
 impl Preparing {
-    /// Why it cannot be. Waits for ever if it can.
-    pub(crate) async fn failed(mut self) -> Error {
-        match self.error.recv().await {
+    /// Why something cannot be. Waits for ever if all can.
+    pub(crate) async fn failed(&mut self) -> Error {
+        match self.errors.recv().await {
             Some(error) => error,
             None => std::future::pending().await,
         }
@@ -117,13 +117,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_fails_is_told_and_nobody_waits_for_it() {
+    async fn what_fails_is_told_and_nobody_waits_for_it_and_the_others_are_done() {
+        let failing = |reason: &'static str| move || Err::<u8, _>(Error::Thread(reason.into()));
         let mut jobs = Jobs::default();
-        let slot = jobs.add(|| Err::<u8, _>(Error::Thread("as the test asked for".into())));
-        let after = jobs.add(|| Ok(2));
-        let preparing = jobs.start().unwrap();
-        assert!(preparing.failed().await.to_string().contains("as the test asked for"));
-        assert_eq!((slot.by(soon()).await, after.by(soon()).await), (None, None));
+        let (one, two, three) = (jobs.add(failing("the first")), jobs.add(failing("the second")), jobs.add(|| Ok(3)));
+        let mut preparing = jobs.start().unwrap();
+        for reason in ["the first", "the second"] {
+            assert!(preparing.failed().await.to_string().contains(reason));
+        }
+        assert_eq!((one.by(soon()).await, two.by(soon()).await), (None, None));
+        assert_eq!(three.by(soon()).await.as_deref(), Some(&3));
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,11 +3,21 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use config::Asked;
+
+/// What `--help` says first.
+const DOES: &str = "The function `ai` as an HTTP server, for containers.";
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let ended = match std::env::args().nth(1) {
-        None => ai::run_proxy(stop_signal()).await,
-        Some(argument) => Err(ai::Error::UnknownArgument(argument)),
+    let ended = match config::asked("ai-proxy", env!("CARGO_PKG_VERSION"), DOES, std::env::args_os().skip(1)) {
+        Ok(Asked::Run) => ai::run_proxy(stop_signal()).await,
+        Ok(Asked::Print(text)) => {
+            // Whoever closed the other end does not want to read it.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

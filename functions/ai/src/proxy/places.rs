@@ -1,4 +1,4 @@
-//! Places for what may be there at once only so many times: turns, and connections.
+//! Places for what may be there at once only so many times: turns, connections, and bytes of payloads.
 
 use std::sync::Arc;
 
@@ -11,9 +11,12 @@ pub(super) struct Places {
     all: usize,
 }
 
-/// A place that is taken, until this is dropped.
+/// Places that are taken, until this is dropped: one, or as many as were asked for.
 #[derive(Debug)]
-pub(super) struct Place(Arc<watch::Sender<usize>>);
+pub(super) struct Place {
+    places: Places,
+    count: usize,
+}
 
 impl Places {
     pub(super) fn new(all: usize) -> Self {
@@ -22,12 +25,13 @@ impl Places {
 
     /// Takes one, if one is free.
     pub(super) fn take(&self) -> Option<Place> {
-        let is_taken = self.taken.send_if_modified(|taken| {
-            let is_free = *taken < self.all;
-            *taken += usize::from(is_free);
-            is_free
-        });
-        is_taken.then(|| Place(Arc::clone(&self.taken)))
+        let mut place = self.none();
+        place.take(1).then_some(place)
+    }
+
+    /// None yet, for who does not know how many it will be.
+    pub(super) fn none(&self) -> Place {
+        Place { places: self.clone(), count: 0 }
     }
 
     /// Takes one as soon as one is free.
@@ -59,8 +63,22 @@ impl Places {
     }
 }
 
+impl Place {
+    /// Takes so many more, if they are free.
+    pub(super) fn take(&mut self, more: usize) -> bool {
+        let Places { taken, all } = &self.places;
+        let is_taken = taken.send_if_modified(|taken| {
+            let is_free = all.saturating_sub(*taken) >= more;
+            *taken += if is_free { more } else { 0 };
+            is_free
+        });
+        self.count += if is_taken { more } else { 0 };
+        is_taken
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.send_modify(|taken| *taken -= 1);
+        self.places.taken.send_modify(|taken| *taken -= self.count);
     }
 }

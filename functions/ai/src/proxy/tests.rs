@@ -40,7 +40,7 @@ impl Answer {
     }
 }
 
-/// A proxy with one place, for `function`.
+/// A proxy, with one place unless a test wants more.
 struct Scene {
     address: SocketAddr,
     streams: mpsc::UnboundedSender<Pieces>,
@@ -54,6 +54,10 @@ impl Scene {
     }
 
     async fn start_within(stop_within: Duration, bounds: Bounds) -> Self {
+        Self::start_with(1, stop_within, bounds).await
+    }
+
+    async fn start_with(concurrency: usize, stop_within: Duration, bounds: Bounds) -> Self {
         let (streams, received) = mpsc::unbounded_channel();
         let config = Config::parse(
             "[turn]\ndeadline_ms = 600000\n[ai]\nfirst_token_ms = 60000\ngap_ms = 60000\ntotal_ms = 120000\n",
@@ -66,7 +70,7 @@ impl Scene {
         let settings = ProxySettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             function: "ai".into(),
-            concurrency: 1,
+            concurrency,
             stop_within,
             bounds,
         };
@@ -131,7 +135,8 @@ impl Heard {
 }
 
 /// Bounds that no test reaches.
-const PATIENT: Bounds = Bounds { more_connections: 99, head_within: LONG, payload_within: LONG };
+const PATIENT: Bounds =
+    Bounds { more_connections: 99, head_within: LONG, payload_within: LONG, payloads: LONGEST_PAYLOAD };
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -290,6 +295,49 @@ async fn a_payload_that_does_not_come_in_time_gives_its_place_back() {
     heard.until("The request body did not come within 20 ms.").await;
     assert!(heard.text.starts_with("HTTP/1.1 408 "), "{}", heard.text);
     scene.until_running(0).await;
+}
+
+#[tokio::test]
+async fn payloads_have_room_together_and_one_too_many_is_told_when_to_come_again() {
+    let bounds = Bounds { payloads: 2 * TURN.len() - 1, ..PATIENT };
+    let scene = Scene::start_with(3, LONG, bounds).await;
+    let answer = scene.answer();
+    let mut heard = scene.turn().await;
+    answer.say("Hi");
+    heard.until("Hi").await;
+
+    let mut caller = scene.write(&with_length(TURN.len() + 100_000)).await;
+    caller.stream.write_all(TURN.as_bytes()).await.unwrap();
+    caller.until("no room for this one").await;
+    assert!(caller.text.starts_with("HTTP/1.1 429 "), "{}", caller.text);
+    assert!(caller.text.contains("retry-after: 1\r\n"), "{}", caller.text);
+    assert!(caller.text.contains("x-amzn-errortype: TooManyRequestsException\r\n"), "{}", caller.text);
+    let page = scene.get("/metrics").await.whole().await;
+    for line in [format!("ai_proxy_payload_bytes {}\n", TURN.len()), "ai_proxy_throttled_total 1\n".to_owned()] {
+        assert!(page.contains(&line), "{line} is not in {page}");
+    }
+
+    // The refused caller's connection is good for another request.
+    caller.stream.write_all(&vec![b' '; 100_000]).await.unwrap();
+    caller.stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    caller.until("ok\n").await;
+
+    answer.end();
+    heard.whole().await;
+    scene.answer().end();
+    assert!(scene.turn().await.whole().await.starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn there_is_room_for_the_longest_payload_and_for_many_usual_ones() {
+    assert_eq!(Bounds::of(1, 16_384).payloads, LONGEST_PAYLOAD);
+    assert_eq!(Bounds::of(512, 16_384).payloads, 64 * 1024 * 1024);
+    assert_eq!(Bounds::of(512, 1_048_576).payloads, 512 * LONGEST_PAYLOAD);
+}
+
+/// The head of a turn's request whose payload has so many bytes.
+fn with_length(bytes: usize) -> String {
+    format!("POST /2015-03-31/functions/ai/invocations HTTP/1.1\r\nhost: x\r\ncontent-length: {bytes}\r\n\r\n")
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 // Clippy allows these in functions marked as tests, and not in those that tests call.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "preparing")]
 mod cli;
 mod connections;
 mod faults;

@@ -5,6 +5,8 @@ use runtime_api::{Process, RuntimeApi};
 
 use crate::program::{AI, answer, turn};
 
+const PROXY: &str = env!("CARGO_BIN_EXE_ai-proxy");
+
 /// The program ends with exit code 64 and says all of `parts`, and nothing of a key.
 async fn check_refused(variables: &[(&str, &str)], parts: &[&str]) -> Result<()> {
     let api = RuntimeApi::start().await?;
@@ -38,6 +40,53 @@ async fn a_folder_of_texts_that_is_not_there_is_named() -> Result<()> {
     std::fs::write(&file, "[sites.shop]\nname = \"Shop\"\norigins = [\"*\"]\nknowledge = \"nowhere\"\n")?;
     let file = file.to_string_lossy().into_owned();
     check_refused(&[("FRONTDESK_CONFIG", &file)], &["sites.shop.knowledge", "nowhere"]).await
+}
+
+#[tokio::test]
+async fn without_an_index_that_can_be_used_the_assistant_goes_on_and_the_log_says_what_to_do() -> Result<()> {
+    for (contents, reason) in [(None, "No such file"), (Some("damaged"), "is no knowledge index")] {
+        let folder = tempfile::tempdir()?;
+        let index = folder.path().join("knowledge.index");
+        if let Some(contents) = contents {
+            std::fs::write(&index, contents)?;
+        }
+        let file = folder.path().join("frontdesk.toml");
+        let toml = format!(
+            "[ai]\nscripted_first_token_ms = 0\n[sites.shop]\nname = \"Shop\"\norigins = [\"*\"]\nknowledge_index = {:?}\n",
+            folder.path().display().to_string()
+        );
+        std::fs::write(&file, toml)?;
+        let file = file.to_string_lossy().into_owned();
+        let api = RuntimeApi::start().await?;
+        let process = Process::start(AI, &api, &[("FRONTDESK_CONFIG", &file)])?;
+        for _ in 0..2 {
+            assert!(!answer(&api.invoke(&turn("Do you rent bikes?"))?.lines().await?).1.text.is_empty());
+        }
+        let log = process.kill().await?.log;
+        for part in
+            ["ERROR", "sites.shop.knowledge_index", &index.display().to_string(), reason, "`ai knowledge index`"]
+        {
+            assert!(log.contains(part), "{part:?} is not in {log}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn help_and_version_are_printed_and_end_well() -> Result<()> {
+    for program in [AI, PROXY] {
+        for (argument, part) in [("--help", "Usage: "), ("--version", env!("CARGO_PKG_VERSION"))] {
+            let output = std::process::Command::new(program).arg(argument).output()?;
+            let (said, errors) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+            assert!(
+                output.status.success() && said.contains(part) && errors.is_empty(),
+                "{program} {argument}: {said}{errors}"
+            );
+        }
+    }
+    let output = std::process::Command::new(PROXY).arg("serve").output()?;
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(64), &b""[..]));
+    Ok(())
 }
 
 #[tokio::test]
