@@ -56,6 +56,20 @@ scene("Escape closes a menu before it closes the panel, and each gives the focus
   assert.equal(await focused(chat), "Open chat");
 });
 
+scene("Tab goes on from the menu's end, and the menu is gone", async (t) => {
+  const { chat } = await set.conversation(t);
+  await chat.send("Hello");
+  await chat.answered("complete");
+  await chat.button("More options").focus();
+  await chat.page.keyboard.press("Enter");
+  for (const name of ["Talk to a person", "End conversation", "Delete all I wrote", "Close chat"]) {
+    await chat.page.keyboard.press("Tab");
+    assert.equal(await focused(chat), name);
+  }
+  await chat.panel.locator(".menu").waitFor({ state: "detached" });
+  assert.equal(await focused(chat), "Close chat");
+});
+
 scene("the focus never moves when messages come, wherever it is", async (t) => {
   const { visitor, chat } = await set.conversation(t);
   const other = await (await visitor.tab()).open();

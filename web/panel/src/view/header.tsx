@@ -58,6 +58,8 @@ class Options extends Component<OptionsProps, { unfolded: Unfolded }> {
   override state: { unfolded: Unfolded } = { unfolded: undefined };
 
   readonly #options = createRef<HTMLDivElement>();
+  /** The focus is on its way to something else. */
+  #left = false;
 
   readonly #fold = () => this.setState({ unfolded: undefined });
 
@@ -65,7 +67,9 @@ class Options extends Component<OptionsProps, { unfolded: Unfolded }> {
   override componentDidUpdate(_: OptionsProps, before: { unfolded: Unfolded }): void {
     const options = this.#options.current!;
     const { activeElement } = options.getRootNode() as ShadowRoot;
-    if (before.unfolded === this.state.unfolded || activeElement) return;
+    const left = this.#left;
+    this.#left = false;
+    if (before.unfolded === this.state.unfolded || activeElement || left) return;
     options.querySelector<HTMLElement>(this.state.unfolded ? ".menu button" : "button")?.focus();
   }
 
@@ -78,7 +82,9 @@ class Options extends Component<OptionsProps, { unfolded: Unfolded }> {
 
   readonly #focus_out = (event: TargetedEvent<HTMLElement, FocusEvent>) => {
     const next = event.relatedTarget as Node | null;
-    if (next && !event.currentTarget.contains(next)) this.#fold();
+    if (!this.state.unfolded || !next || event.currentTarget.contains(next)) return;
+    this.#left = true;
+    this.#fold();
   };
 
   readonly #key_down = (event: TargetedEvent<HTMLElement, KeyboardEvent>) => {
