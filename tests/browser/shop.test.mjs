@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { visitor_texts } from "./support/log.mjs";
 import { scene, stage } from "./support/stage.mjs";
+import { until } from "./support/until.mjs";
 
 const shop = stage({ scripted: true });
 
@@ -21,6 +22,24 @@ scene("the demo shop answers word by word, with nothing configured", async (t) =
   assert.deepEqual(visitor_texts(await visitor.log(chat)), ["How long does shipping take?"]);
   assert.match(seen.at(-1)?.[0] ?? "", /days/);
 });
+
+for (const [language, path, question, link] of /** @type {const} */ ([
+  ["en", "/", "How much does shipping cost?", "/en/shipping.html"],
+  ["zh", "/zh/", "运费是多少？", "/zh/shipping.html"],
+])) {
+  scene(`a source opens the page that it is from (${language})`, async (t) => {
+    const visitor = await shop.visitor(t);
+    const chat = await (await visitor.tab(path)).open();
+    await chat.send(question);
+    await chat.answered("complete");
+    const source = chat.panel.locator(".sources").getByRole("link").first();
+    const opened = visitor.context.waitForEvent("page");
+    await source.click();
+    const page = await opened;
+    await until("the page of the source", () => page.url(), `${shop.frontdesk.shop}${link}`);
+    await page.getByRole("heading", { level: 1 }).waitFor();
+  });
+}
 
 scene("the shop's suggestions ask with one click", async (t) => {
   const { chat } = await shop.conversation(t);

@@ -34,9 +34,20 @@ describe("the demo's knowledge", () => {
     "%s has a title, and sections with an answer each",
     (file) => {
       const [title, ...sections] = page(`knowledge/${file}`).split(/^## /m);
-      expect(title).toMatch(/^# \S.*\n\n$/);
+      expect(title).toMatch(/^(---\nurl: .*\n---\n)?# \S.*\n\n$/);
       expect(sections.length).toBeGreaterThan(2);
       for (const section of sections) expect(section).toMatch(/^\S.*\n\S/);
     },
   );
+
+  it("names a page of its own language wherever one has the same to read", () => {
+    for (const language of ["en", "zh"]) {
+      const named = topics(language).flatMap((file) => /^---\nurl: (.*)\n/.exec(page(`knowledge/${language}/${file}`))?.[1] ?? []);
+      expect(named.length).toBeGreaterThan(4);
+      for (const url of named) {
+        const html = page(`.${url.endsWith("/") ? `${url}index.html` : url}`);
+        expect(html, url).toContain(`<html lang="${language}`);
+      }
+    }
+  });
 });

@@ -55,7 +55,7 @@ pub(super) fn handover(handover: &AiHandover) -> Outcome {
 fn sources_of(sources: Vec<function::Source>) -> Sources {
     let source = |source: function::Source| Source {
         title: head(&source.title, function::MAX_SOURCE_BYTES).into(),
-        url: if is_web_address(&source.url) { source.url.into() } else { "".into() },
+        url: if function::is_source_address(&source.url) { source.url.into() } else { "".into() },
     };
     let titled = sources.into_iter().filter(|source| !source.title.trim().is_empty());
     let sources: Vec<_> = titled.take(function::MAX_SOURCES).map(source).collect();
@@ -69,10 +69,6 @@ fn head(text: &str, max_bytes: usize) -> &str {
         end -= 1;
     }
     &text[..end]
-}
-
-fn is_web_address(url: &str) -> bool {
-    url.len() <= function::MAX_SOURCE_BYTES && (url.starts_with("https://") || url.starts_with("http://"))
 }
 
 #[cfg(test)]
@@ -91,8 +87,18 @@ mod tests {
             source(" ", "https://shop.example/"),
             source("Data", "data:text/html,hello"),
         ]);
+        let more = sources_of(vec![
+            source("Shipping", "/en/shipping.html#cost"),
+            source("Elsewhere", "//elsewhere.example/"),
+            source("Backwards", "/\\elsewhere.example/"),
+        ]);
         let urls: Vec<_> = kept.iter().flat_map(|all| all.iter()).map(|s| (&*s.title, &*s.url)).collect();
         assert_eq!(urls, [("Returns", "https://shop.example/returns"), ("Script", ""), ("Data", "")]);
+        let urls: Vec<_> = more.iter().flat_map(|all| all.iter()).map(|s| &*s.url).collect();
+        assert_eq!(urls, ["/en/shipping.html#cost", "", ""]);
+        let long = |bytes: usize| sources_of(vec![source("Long", &format!("/{}", "a".repeat(bytes - 1)))]);
+        let lengths = [500, 501].map(|bytes| long(bytes).map(|all| all[0].url.len()));
+        assert_eq!(lengths, [Some(500), Some(0)]);
         assert_eq!(sources_of(vec![]), None);
     }
 

@@ -200,9 +200,16 @@ pub const MAX_SOURCE_BYTES: usize = 500;
 pub struct Source {
     /// What to call it. Never empty.
     pub title: String,
-    /// Where the visitor can read it, `https://…` or `http://…`. Empty: nowhere.
+    /// Where the visitor can read it, if [`is_source_address`]. Empty: nowhere.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub url: String,
+}
+
+/// Whether a visitor's browser may be led there: `https://…`, `http://…`, or a path of the site whose page the visitor is on.
+/// `//` and `/\` would lead to another host.
+pub fn is_source_address(url: &str) -> bool {
+    let is_path = url.starts_with('/') && !url[1..].starts_with(['/', '\\']);
+    url.len() <= MAX_SOURCE_BYTES && (is_path || url.starts_with("https://") || url.starts_with("http://"))
 }
 
 /// The longest summary of a handover, in UTF-8 bytes.

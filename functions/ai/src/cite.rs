@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use knowledge::Passage;
-use protocol::function::{MAX_SOURCE_BYTES, MAX_SOURCES, Source};
+use protocol::function::{MAX_SOURCE_BYTES, MAX_SOURCES, Source, is_source_address};
 
 use crate::language::is_han;
 use crate::text;
@@ -112,10 +112,7 @@ pub(crate) fn sources(answer: &str, named: &[usize], passages: &[Passage]) -> Ve
 }
 
 fn source(passage: &Passage) -> Source {
-    let url = passage.url.as_deref().unwrap_or_default();
-    let is_address =
-        ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme)) && url.len() <= MAX_SOURCE_BYTES;
-    let url = if is_address { url.to_owned() } else { String::new() };
+    let url = passage.url.clone().filter(|url| is_source_address(url)).unwrap_or_default();
     Source { title: text::head(passage.heading(), MAX_SOURCE_BYTES).to_owned(), url }
 }
 
@@ -190,6 +187,7 @@ mod tests {
             passage("Cost", Some("https://shop.example/shipping"), "Shipping inside the European Union costs €4.90."),
             passage("Time", Some("/en/time.html"), "We pack every order within one working day."),
             passage("Cost", Some("https://shop.example/shipping"), "The rest of the world pays €16."),
+            passage("Script", Some("javascript:alert(1)"), ""),
         ];
         let titles = |answer: &str, named: &[usize]| -> Vec<String> {
             sources(answer, named, &passages)
@@ -197,7 +195,8 @@ mod tests {
                 .map(|source| format!("{} {}", source.title, source.url))
                 .collect()
         };
-        assert_eq!(titles("Yes.", &[1, 0, 2]), ["Time ", "Cost https://shop.example/shipping"]);
+        assert_eq!(titles("Yes.", &[1, 0, 2]), ["Time /en/time.html", "Cost https://shop.example/shipping"]);
+        assert_eq!(titles("Yes.", &[3]), ["Script "]);
         assert_eq!(titles("It costs €4.90 inside the European Union.", &[]), ["Cost https://shop.example/shipping"]);
         assert!(titles("I am sorry, I do not know that.", &[]).is_empty());
         assert!(titles("You are welcome!", &[]).is_empty());

@@ -252,7 +252,7 @@ pub struct Answer {
 pub struct Source {
     #[prost(string, tag = "1")]
     pub title: ::prost::alloc::string::String,
-    /// Where the visitor can read it: http:// or <https://.> Empty: nowhere.
+    /// Where the visitor can read it: http:// or <https://,> or a path of the page's own site. Empty: nowhere.
     #[prost(string, tag = "2")]
     pub url: ::prost::alloc::string::String,
 }
