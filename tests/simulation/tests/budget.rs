@@ -108,6 +108,30 @@ fn where_there_is_enough_nobody_waits_or_is_turned_away() {
 }
 
 #[test]
+fn over_many_seeds_the_setting_of_the_real_time_benchmark_is_within_reach() {
+    for (knowledge, callers, used, refused) in [
+        (Knowledge::Headers, 1, 0.95, 0.001),
+        (Knowledge::Headers, 4, 0.95, 0.001),
+        (Knowledge::Headers, 32, 0.95, 0.002),
+        (Knowledge::Nothing, 1, 0.9, 0.01),
+        (Knowledge::Nothing, 4, 0.9, 0.0125),
+        (Knowledge::Nothing, 32, 0.87, 0.015),
+    ] {
+        let runs: Vec<Figures> =
+            (1..=20).map(|seed| run(&Setting { seed, knowledge, callers, ..Setting::real() })).collect();
+        let median = |of: fn(&Figures) -> f64| {
+            let mut values: Vec<f64> = runs.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        };
+        let (uses, refuses) = (median(|run| run.used), median(|run| run.refused));
+        assert!(uses >= used && refuses < refused, "{uses} {refuses} of {callers} with {knowledge:?}");
+        let lowest = runs.iter().map(|run| run.used).fold(f64::INFINITY, f64::min);
+        assert!(lowest > 0.6, "no seed is stuck: {lowest} of {callers} with {knowledge:?}");
+    }
+}
+
+#[test]
 fn one_setting_is_one_run() {
     let setting = Setting { knowledge: Knowledge::Nothing, ..Setting::default() };
     assert_eq!(run(&setting), run(&setting));

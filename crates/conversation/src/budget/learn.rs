@@ -13,6 +13,19 @@ const LISTEN_MS: Millis = 100;
 /// How often nodes tell each other what sites ask for.
 const GATHER_MS: [Millis; 2] = [1_000, 10_000];
 
+/// The same while no limit is known: the first refusal turns what all ask for into one.
+const GATHER_UNKNOWN_MS: Millis = 2_000;
+
+/// For how long after somebody had to wait sites are held to their shares.
+const SHORT_MS: Millis = 15_000;
+
+/// How often the shared record is read while no limit is known: whoever has not heard of the first refusal runs into the next.
+const LOOK_UNKNOWN_MS: Millis = 1_000;
+
+/// The least that a model is thought to take before anything is measured, requests a minute. What is too much is cut soon;
+/// what is far too little is long in growing.
+const LEAST_GUESS: f64 = 60.0;
+
 /// A node that was not heard of for so long is gone.
 const GONE_MS: Millis = 30_000;
 
@@ -56,6 +69,9 @@ impl ModelBudget {
         });
         let before = self.limits_now();
         self.has_headers = quota.requests.or(quota.tokens).is_some_and(|limit| limit.limit.is_some());
+        if self.has_headers {
+            self.doubt.handle_header();
+        }
         if let Some(requests) = quota.requests {
             self.limits.requests.handle_header(requests, REQUEST as f64, now);
         }
@@ -107,15 +123,18 @@ impl ModelBudget {
             next.guess = self.asked_by_all(now);
         }
         if !is_explained {
+            let blocked = self.shared.blocked_until;
             let scale = match (self.has_headers, next.guess == self.shared.guess) {
                 (true, _) => next.scale.dip(sent_at, now),
-                (false, true) => next.scale.cut(sent_at, now),
-                (false, false) => next.scale.cut_guess(sent_at, now),
+                (false, true) => next.scale.cut(sent_at, blocked, now),
+                (false, false) => next.scale.cut_guess(sent_at, blocked, now),
             };
             next.scale = scale.unwrap_or(next.scale);
         }
         let is_known = next.scale == self.shared.scale && !is_explained;
-        let pause = retry_after.unwrap_or(if is_known { 0 } else { PAUSE_MS }).min(LONGEST_BLOCK_MS);
+        // Where refusals are all that is known, a shorter pause leaves nothing to start again from.
+        let least = if is_known || is_explained || self.has_headers { 0 } else { PAUSE_MS };
+        let pause = retry_after.unwrap_or(if is_known { 0 } else { PAUSE_MS }).clamp(least, LONGEST_BLOCK_MS);
         if now + pause > next.blocked_until + SAME_PAUSE_MS {
             // Many were under way when the first was refused; each says the same, a little later.
             next.blocked_until = now + pause;
@@ -132,11 +151,11 @@ impl ModelBudget {
         let rate = |notice: &Notice| notice.sites.iter().map(|(_, part)| part).sum::<f64>();
         // What others said is old where nobody had to wait; then they are thought to be like this one.
         let all = (rate(&ours) * self.nodes(now) as f64).max(others.chain([&ours]).map(rate).sum());
-        (all * 60_000.0).max(1.0) * REQUEST as f64
+        (all * 60_000.0).max(LEAST_GUESS) * REQUEST as f64
     }
 
     /// Acts on it at once, and asks the others to.
-    fn propose(&mut self, next: Shared, now: Millis) {
+    pub(super) fn propose(&mut self, next: Shared, now: Millis) {
         // What an earlier refusal has added to the pause is in the line already.
         let pause = next.blocked_until.max(now) - self.shared.blocked_until.max(now).min(next.blocked_until.max(now));
         self.adopt(next.clone(), now);
@@ -155,6 +174,9 @@ impl ModelBudget {
         self.shared = next;
         let slower = slower(before, self.limits_now()) * scale / self.shared.scale.value;
         if self.shared.blocked_until.max(now) > was_blocked {
+            // Turns will wait: from now on all look often, and the rate may rise again.
+            self.busy_at = Some(self.shared.blocked_until.max(now));
+            self.look_at = self.look_at.min(now + LISTEN_MS);
             self.slots.drain().into_iter().for_each(|slot| self.owe_back(slot));
             self.settle(now);
         } else if (slower - 1.0).abs() > 0.02 {
@@ -204,7 +226,7 @@ impl ModelBudget {
         self.notices.retain(|notice| notice.node != ours.node && now < notice.at.saturating_add(GONE_MS));
         self.notices.push(ours);
         let is_limited = self.limits_now() != (None, None);
-        let caps = if self.is_busy(now) && is_limited {
+        let caps = if self.is_short(now) && is_limited {
             super::share::caps(&self.node, &self.notices, self.part_of_limits(now))
         } else {
             Default::default()
@@ -236,13 +258,14 @@ impl ModelBudget {
         if !self.is_active(now) || self.slots.is_away() && !self.slots.may_try(now) {
             return;
         }
-        let pace = usize::from(!self.is_busy(now));
+        let pace = usize::from(!self.is_short(now));
+        let is_unknown = self.limits_now() == (None, None);
         if now >= self.look_at {
             self.look_at = now + self.look_after(now);
             self.outputs.push_back(Output::Look);
         }
         if now >= self.gather_at {
-            self.gather_at = now + GATHER_MS[pace];
+            self.gather_at = now + if is_unknown { GATHER_UNKNOWN_MS } else { GATHER_MS[pace] };
             let notice = self.notice(now);
             self.outputs.push_back(Output::Gather(notice));
         }
@@ -251,6 +274,7 @@ impl ModelBudget {
     fn look_after(&self, now: Millis) -> Millis {
         match (self.is_busy(now), self.has_headers) {
             (true, false) => LISTEN_MS,
+            (false, false) if self.limits_now() == (None, None) => LOOK_UNKNOWN_MS,
             (is_busy, _) => LOOK_MS[usize::from(!is_busy)],
         }
     }
@@ -259,7 +283,7 @@ impl ModelBudget {
     fn raise(&mut self, now: Millis) {
         let highest = (self.shared.guess == 0.0).then_some(1.0);
         let is_time = self.is_busy(now) && self.proposed.is_none() && !self.is_blocked(now);
-        if is_time && let Some(scale) = self.shared.scale.raise(highest, now) {
+        if is_time && let Some(scale) = self.shared.scale.raise(highest, self.shared.blocked_until, now) {
             self.propose(Shared { scale, ..self.shared.clone() }, now);
         }
     }
@@ -272,6 +296,12 @@ impl ModelBudget {
 
     pub(super) fn is_busy(&self, now: Millis) -> bool {
         self.busy_at.is_some_and(|at| now < at + super::model::BUSY_MS)
+    }
+
+    /// Whether there is not enough for all: a node that has a turn every few seconds does not forget it in between, and with
+    /// it what its sites had beyond their shares.
+    fn is_short(&self, now: Millis) -> bool {
+        self.busy_at.is_some_and(|at| now < at + SHORT_MS)
     }
 
     pub(super) fn is_active(&self, now: Millis) -> bool {

@@ -20,6 +20,12 @@ const AIM_MS: f64 = 3_000.0;
 const SLOWEST: f64 = 0.5;
 const FASTEST: f64 = 1.3;
 
+/// A limit that is less than what is known divided by this is not believed at once.
+const IMPLAUSIBLE: f64 = 4.0;
+
+/// So many headers in a row that say so are taken for a mistake.
+const DOUBTED: u32 = 2;
+
 /// For how long a bucket's level, once told, says something.
 const LEVEL_HOLDS_MS: Millis = 5_000;
 
@@ -66,11 +72,13 @@ pub(crate) struct Known {
     fill: Option<(f64, Millis)>,
     /// What one turn takes of it, on average.
     typical: f64,
+    /// How many headers in a row said far less than is known.
+    doubted: u32,
 }
 
 impl Known {
     fn new(configured: f64) -> Self {
-        Self { configured, told: Allowance::default(), fill: None, typical: 0.0 }
+        Self { configured, told: Allowance::default(), fill: None, typical: 0.0, doubted: 0 }
     }
 
     /// A minute's worth. `None`: nobody said.
@@ -125,6 +133,11 @@ impl Known {
     /// The headers of a response, in the unit of `unit` of this quota each.
     pub(crate) fn handle_header(&mut self, header: Limit, unit: f64, now: Millis) {
         let Some(limit) = header.limit.filter(|limit| *limit > 0).map(|limit| limit as f64 * unit) else { return };
+        if self.per_minute().is_some_and(|known| limit < known / IMPLAUSIBLE) && self.doubted < DOUBTED {
+            self.doubted += 1;
+            return;
+        }
+        self.doubted = 0;
         let changed = (limit - self.told.per_minute).abs() > 0.01 * limit;
         if changed {
             // What the bucket held under another limit says nothing about this one.
@@ -142,6 +155,16 @@ impl Known {
             None => self.told.capacity.max(capacity),
         };
         self.fill = Some(((remaining / self.told.capacity).clamp(0.0, 1.0), now));
+    }
+
+    /// Nobody says any more what the headers said.
+    pub(crate) fn forget_told(&mut self) {
+        (self.told, self.fill, self.doubted) = (Allowance::default(), None, 0);
+    }
+
+    /// Whether headers said something.
+    pub(crate) fn is_told(&self) -> bool {
+        self.told.per_minute > 0.0
     }
 
     /// Another node's headers, newer than ours.
@@ -182,6 +205,33 @@ mod tests {
             known.handle_header(bad, 1.0, 0);
         }
         assert_eq!(known, Known::new(600.0));
+    }
+
+    #[test]
+    fn a_limit_far_below_what_is_known_must_be_said_three_times() {
+        let mut known = Known::new(0.0);
+        known.handle_header(header(6_000, 50, None), 1.0, 0);
+        for (lies, limit) in [(1, 6_000.0), (2, 6_000.0), (3, 1.0)] {
+            let mut known = known.clone();
+            (0..lies).for_each(|at| known.handle_header(header(1, 0, Some(60_000)), 1.0, at));
+            assert_eq!(known.per_minute(), Some(limit), "{lies}");
+        }
+        for at in 0..10 {
+            known.handle_header(header(1, 0, None), 1.0, at);
+            known.handle_header(header(6_000, 50, None), 1.0, at);
+        }
+        assert_eq!(known.per_minute(), Some(6_000.0), "not in a row");
+    }
+
+    #[test]
+    fn whatever_a_header_says_the_rate_stays_within_bounds_of_its_limit() {
+        for (remaining, reset) in [(0, None), (0, Some(u64::MAX)), (u64::MAX, Some(0)), (u64::MAX, Some(u64::MAX))] {
+            let mut known = Known::new(0.0);
+            known.handle_taken(1.0);
+            known.handle_header(header(6_000, remaining, reset), 1.0, 0);
+            let (rate, burst) = (known.rate(6_000.0, 0), known.burst(6_000.0));
+            assert!((2_900.0..8_000.0).contains(&rate) && (50.0..=3_000.0).contains(&burst), "{rate} {burst}");
+        }
     }
 
     #[test]

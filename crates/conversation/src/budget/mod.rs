@@ -13,6 +13,7 @@
 //! Nothing here does I/O: inputs are `handle_*`, outputs come from [`ModelBudget::poll`], time is an argument.
 
 mod demand;
+mod doubt;
 mod estimate;
 mod learn;
 mod limits;

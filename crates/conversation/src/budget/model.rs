@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::demand::Demand;
+use super::doubt::Doubt;
 use super::learn::Proposed;
 use super::queue::{Queue, Waiting};
 use super::slots::{Slot, Slots};
@@ -55,6 +56,7 @@ pub struct ModelBudget {
     pub(super) gather_at: Millis,
     pub(super) proposed: Option<Proposed>,
     pub(super) has_headers: bool,
+    pub(super) doubt: Doubt,
 }
 
 /// A turn that wants to go.
@@ -120,6 +122,7 @@ impl ModelBudget {
             gather_at: 0,
             proposed: None,
             has_headers: false,
+            doubt: Doubt::default(),
         }
     }
 
@@ -134,8 +137,17 @@ impl ModelBudget {
         self.demand.count(ask.site, cost, now);
         self.limits.requests.handle_taken(REQUEST as f64);
         self.limits.tokens.handle_taken(tokens as f64);
+        if self.tries_limits(now) {
+            let flight = Flight { tokens, size: ask.size, granted_at: None, is_answered: false };
+            self.flights.insert(ask.ticket, flight);
+            self.owed.0 += REQUEST as i64;
+            self.owed.1 += tokens as i64;
+            self.grant(ask.ticket, now);
+            return;
+        }
         if let Some(refusal) = self.refusal(&ask, now) {
             self.busy_at = Some(now);
+            self.doubt.handle_starved(now);
             self.outputs.push_back(Output::Refuse(ask.ticket, refusal));
             return;
         }
@@ -281,6 +293,9 @@ impl ModelBudget {
 
     fn advance(&mut self, now: Millis) {
         let out = self.queue.expire(now);
+        if !out.is_empty() {
+            self.doubt.handle_starved(now);
+        }
         self.refuse(out);
         self.listen(now);
         if self.limits_now() == (None, None) {
@@ -322,6 +337,7 @@ impl ModelBudget {
         if let Some(flight) = self.flights.get_mut(&ticket) {
             flight.granted_at = Some(now);
         }
+        self.doubt.handle_granted();
         self.outputs.push_back(Output::Grant(ticket));
     }
 

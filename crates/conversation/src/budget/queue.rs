@@ -47,12 +47,14 @@ struct Cap {
     part: f64,
     level: f64,
     at: Millis,
+    /// What its last turn took. So much may be saved up: on one of many nodes a site's part of a second is less than one turn.
+    turn: f64,
 }
 
 impl Cap {
     fn flow(&mut self, now: Millis) {
         let more = self.part * now.saturating_sub(self.at) as f64;
-        self.level = (self.level + more).min(self.part * 1_000.0);
+        self.level = (self.level + more).min((self.part * 1_000.0).max(self.turn));
         self.at = self.at.max(now);
     }
 }
@@ -82,6 +84,7 @@ impl Queue {
         line.tag += taken.cost;
         if let Some(cap) = &mut line.cap {
             cap.level -= taken.cost;
+            cap.turn = taken.cost;
         }
         self.len -= 1;
         self.forget(&site);
@@ -161,12 +164,12 @@ impl Queue {
     pub(crate) fn set_caps(&mut self, caps: &BTreeMap<Arc<str>, f64>, now: Millis) {
         for (site, line) in &mut self.lines {
             line.cap = caps.get(site).map(|part| {
-                let before = line.cap.unwrap_or(Cap { part: *part, level: 0.0, at: now });
+                let before = line.cap.unwrap_or(Cap { part: *part, level: 0.0, at: now, turn: 0.0 });
                 Cap { part: *part, ..before }
             });
         }
         for (site, part) in caps {
-            let fresh = || Line { cap: Some(Cap { part: *part, level: 0.0, at: now }), ..Line::default() };
+            let fresh = || Line { cap: Some(Cap { part: *part, level: 0.0, at: now, turn: 0.0 }), ..Line::default() };
             self.lines.entry(Arc::clone(site)).or_insert_with(fresh);
         }
         let virtual_time = self.virtual_time;

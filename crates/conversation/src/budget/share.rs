@@ -7,7 +7,7 @@ use super::{Allowance, Scale};
 use crate::Millis;
 
 /// How much of its share a site may take.
-const SLACK: f64 = 1.0;
+const SLACK: f64 = 1.02;
 
 /// What one node learnt and all must know. Kept in one record, changed by compare-and-set.
 #[derive(Debug, Clone, PartialEq)]

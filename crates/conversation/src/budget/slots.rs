@@ -51,7 +51,8 @@ impl Slots {
         let asked = self.slots.iter().filter(|slot| slot.ready_at.is_none()).count();
         let newest = self.slots.iter().filter_map(|slot| slot.ready_at).max().unwrap_or(0);
         let held = self.slots.len();
-        let is_enough = self.is_line_long && held as f64 >= self.weight.max(1.0);
+        // Without the store there is no line, and a slot that it is tried with keeps no other from being taken.
+        let is_enough = !self.is_away() && self.is_line_long && held as f64 >= self.weight.max(1.0);
         ready > held
             && !is_enough
             && asked < MOST_ASKED[usize::from(self.is_line_long)]

@@ -179,7 +179,9 @@ fn quota(headers: &HeaderMap, refused: bool) -> AiQuota {
         requests: known(limit("requests")),
         tokens: known(limit("tokens")),
         refused,
-        retry_after_ms: number("retry-after".to_owned()).map(|seconds| seconds * 1_000),
+        // As the function reads them: the exact one first.
+        retry_after_ms: number("retry-after-ms".to_owned())
+            .or_else(|| number("retry-after".to_owned()).map(|seconds| seconds.saturating_mul(1_000))),
     }
 }
 

@@ -9,9 +9,6 @@ use conversation::budget::{Limits, ModelBudget, Size, Ticket};
 use super::setting::{Demand, Knowledge, Setting};
 use crate::rng::Rng;
 
-/// The longest answer, tokens.
-pub(super) const LONGEST: u64 = 600;
-
 /// How long a turn can wait.
 const CLOCK_MS: Millis = 2_000;
 
@@ -25,6 +22,8 @@ pub(super) struct Caller {
     pub(super) wakes_at: Option<Millis>,
     /// How many changes of the shared record it knows.
     pub(super) version: u64,
+    /// How far its clock is ahead of the slowest, milliseconds.
+    pub(super) ahead: Millis,
 }
 
 /// One turn.
@@ -38,39 +37,43 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// About a thousand tokens: 100 of instructions, 200 to 1,200 of question, 100 to 300 of answer.
-    fn draw(rng: &mut Rng, now: Millis) -> (usize, Self) {
+    /// Of a thousand tokens: 100 of instructions, 200 to 1,200 of question, 100 to 300 of answer.
+    fn draw(turn_tokens: u64, rng: &mut Rng, now: Millis) -> (usize, Self) {
         let site = rng.weighted(&SITES.map(|(_, weight)| weight as u32));
-        let bytes = rng.between(800, 4_800);
+        let of = |tokens: u64| tokens * turn_tokens / 1_000;
+        let bytes = rng.between(of(800), of(4_800));
         // No two texts of one length have equally many tokens.
-        let prompt = 100 + bytes * rng.between(220, 280) / 1_000;
+        let prompt = of(100) + bytes * rng.between(220, 280) / 1_000;
         let size = Size { narrow_bytes: bytes, wide_chars: 0 };
         let until = now + CLOCK_MS;
-        (site, Self { site, size, prompt, completion: rng.between(100, 300), until })
+        (site, Self { site, size, prompt, completion: rng.between(of(100), of(300)), until })
     }
 }
 
 /// All callers.
-pub(super) fn callers(setting: &Setting) -> Vec<Caller> {
+pub(super) fn callers(setting: &Setting, rng: &mut Rng) -> Vec<Caller> {
     let limits = match setting.knowledge {
         Knowledge::Configured => Limits::configured(setting.requests_per_minute, setting.tokens_per_minute),
         Knowledge::Headers | Knowledge::Nothing => Limits::configured(0, 0),
     };
     let caller = |number: usize| Caller {
-        budget: ModelBudget::new(&format!("node-{number}"), limits.clone(), LONGEST, 0),
+        budget: ModelBudget::new(&format!("node-{number}"), limits.clone(), setting.longest(), 0),
         turns: HashMap::new(),
         wakes_at: None,
         version: 0,
+        ahead: rng.below(setting.skew_ms + 1),
     };
     (0..setting.callers).map(caller).collect()
 }
 
 /// The next turn after `now`: when, at which caller, and what.
 pub(super) fn next_turn(setting: &Setting, rng: &mut Rng, now: f64) -> (f64, usize, Turn) {
-    let per_ms = setting.tokens_per_minute as f64 / 60_000.0 / 1_000.0 * setting.demand_percent as f64 / 100.0;
+    let per_ms = setting.tokens_per_minute as f64 / 60_000.0 / setting.turn_tokens as f64
+        * setting.demand_percent as f64
+        / 100.0;
     let chance = (rng.below(1 << 52) + 1) as f64 / (1_u64 << 52) as f64;
     let at = now - chance.ln() / per_ms;
-    let (site, turn) = Turn::draw(rng, at as Millis);
+    let (site, turn) = Turn::draw(setting.turn_tokens, rng, at as Millis);
     let caller = match setting.demand {
         Demand::Uneven if SITES[site].1 == 1 => site % setting.callers,
         _ => rng.below(setting.callers as u64) as usize,

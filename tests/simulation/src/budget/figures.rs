@@ -3,10 +3,7 @@
 use conversation::Millis;
 
 use super::callers::SITES;
-use super::setting::{DOUBLED, END, HALVED, Setting};
-
-/// What comes before is not counted: nobody knows anything yet.
-const WARM: usize = 20;
+use super::setting::Setting;
 
 /// Over so many seconds it must be right to count as settled.
 const SETTLED_S: usize = 5;
@@ -23,6 +20,7 @@ struct Second {
 /// Keeps count.
 #[derive(Debug)]
 pub(super) struct Watch {
+    setting: Setting,
     seconds: Vec<Second>,
     /// By phase of the quota and site.
     asked: [[u64; SITES.len()]; 3],
@@ -59,9 +57,17 @@ pub struct Figures {
 }
 
 impl Watch {
-    pub(super) fn new() -> Self {
-        let seconds = vec![Second::default(); (END / 1_000) as usize + 1];
-        Self { seconds, asked: [[0; SITES.len()]; 3], served: [[0; SITES.len()]; 3], waits: Vec::new(), turned_away: 0 }
+    pub(super) fn new(setting: &Setting) -> Self {
+        let seconds = vec![Second::default(); (setting.end() / 1_000) as usize + 1];
+        let setting = setting.clone();
+        Self {
+            setting,
+            seconds,
+            asked: [[0; SITES.len()]; 3],
+            served: [[0; SITES.len()]; 3],
+            waits: Vec::new(),
+            turned_away: 0,
+        }
     }
 
     fn second(&mut self, now: Millis) -> &mut Second {
@@ -70,8 +76,8 @@ impl Watch {
     }
 
     pub(super) fn asked(&mut self, site: usize, tokens: u64, now: Millis) {
-        if now / 1_000 >= WARM as u64 {
-            self.asked[phase(now)][site] += tokens;
+        if now / 1_000 >= self.setting.warm_s {
+            self.asked[self.setting.third(now)][site] += tokens;
         }
     }
 
@@ -92,12 +98,14 @@ impl Watch {
         second.requests += 1;
         second.refused += u64::from(refused);
         second.admitted += u64::from(!refused);
-        if !refused && now / 1_000 >= WARM as u64 {
-            self.served[phase(now)][site] += tokens;
+        if !refused && now / 1_000 >= self.setting.warm_s {
+            self.served[self.setting.third(now)][site] += tokens;
         }
     }
 
-    pub(super) fn figures(mut self, setting: &Setting) -> Figures {
+    pub(super) fn figures(mut self) -> Figures {
+        let setting = &self.setting;
+        let warm = setting.warm_s as usize;
         let quota = |second: usize, per_minute: u64| {
             per_minute as f64 / 60.0 * setting.quota_percent(second as Millis * 1_000) as f64 / 100.0
         };
@@ -114,7 +122,7 @@ impl Watch {
             let requests: u64 = self.seconds[from..to].iter().map(|second| second.requests).sum();
             self.seconds[from..to].iter().map(|second| second.refused).sum::<u64>() as f64 / requests.max(1) as f64
         };
-        let end = END as usize / 1_000;
+        let end = setting.end() as usize / 1_000;
         let settled = |change: Millis, until: Millis, least: f64| {
             let (from, until) = (change as usize / 1_000, until as usize / 1_000 - SETTLED_S);
             let is_settled = |second: &usize| {
@@ -124,11 +132,11 @@ impl Watch {
         };
         let parts = parts(&self.asked, &self.served);
         let figures = Figures {
-            used: used(WARM, end),
-            refused: refused(WARM, end),
-            refusals: self.seconds[WARM..end].iter().map(|second| second.refused).sum(),
-            halved_s: settled(HALVED, DOUBLED, 0.85),
-            doubled_s: settled(DOUBLED, END, 0.9),
+            used: used(warm, end),
+            refused: refused(warm, end),
+            refusals: self.seconds[warm..end].iter().map(|second| second.refused).sum(),
+            halved_s: settled(setting.halved(), setting.doubled(), 0.85),
+            doubled_s: settled(setting.doubled(), setting.end(), 0.9),
             jain: jain(&parts),
             parts: parts.to_vec(),
             wait_p50_ms: 0,
@@ -139,11 +147,6 @@ impl Watch {
         self.waits.sort_unstable();
         Figures { wait_p50_ms: self.waits.get(self.waits.len() / 2).copied().unwrap_or(0), ..figures }
     }
-}
-
-/// Between which changes of the quota it is.
-fn phase(now: Millis) -> usize {
-    usize::from(now >= HALVED) + usize::from(now >= DOUBLED)
 }
 
 /// What each got of its max-min fair share of all that was served, phase by phase.

@@ -93,6 +93,8 @@ impl Provider {
         if !refused {
             self.requests.level -= 60_000;
             self.tokens.level -= i128::from(cost) * 60_000;
+        } else if self.setting.count_failed {
+            self.requests.level = (self.requests.level - 60_000).max(self.requests.level.min(0));
         }
         let has_headers = self.setting.knowledge == Knowledge::Headers;
         let quota = Quota {

@@ -2,13 +2,6 @@
 
 use conversation::Millis;
 
-/// The whole run.
-pub(super) const END: Millis = 180_000;
-
-/// The quota is halved, and doubled again.
-pub(super) const HALVED: Millis = 60_000;
-pub(super) const DOUBLED: Millis = 120_000;
-
 /// What callers know of the quota from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Knowledge {
@@ -53,8 +46,10 @@ pub struct Setting {
     pub retry_after: bool,
     /// How tokens are counted.
     pub counting: Counting,
-    /// Tokens a minute before it is halved. A turn takes about a thousand.
+    /// Tokens a minute before it is halved.
     pub tokens_per_minute: u64,
+    /// What a turn takes, more or less, tokens.
+    pub turn_tokens: u64,
     /// Requests a minute.
     pub requests_per_minute: u64,
     /// Demand as a multiple of the quota before it is halved, in percent.
@@ -65,6 +60,16 @@ pub struct Setting {
     pub outage: Option<(Millis, Millis)>,
     /// Whether the quota is halved and doubled on the way.
     pub changes: bool,
+    /// Whether refused requests take from the server's bucket of requests.
+    pub count_failed: bool,
+    /// How long each third of the run takes, seconds: the quota is halved after the first and doubled after the second.
+    pub third_s: u64,
+    /// What comes before is not counted, seconds: nobody knows anything yet.
+    pub warm_s: u64,
+    /// How far callers' clocks differ at most, milliseconds.
+    pub skew_ms: u64,
+    /// How much later than it should each thing happens at most, milliseconds: a machine with too few processors.
+    pub lag_ms: u64,
     /// Where all chance comes from.
     pub seed: u64,
 }
@@ -78,19 +83,68 @@ impl Default for Setting {
             retry_after: true,
             counting: Counting::Exact,
             tokens_per_minute: 3_000_000,
+            turn_tokens: 1_000,
             requests_per_minute: 6_000,
             demand_percent: 150,
             demand: Demand::Everywhere,
             outage: None,
             changes: true,
+            count_failed: false,
+            third_s: 60,
+            warm_s: 20,
+            skew_ms: 0,
+            lag_ms: 0,
             seed: 1,
         }
     }
 }
 
 impl Setting {
+    /// As `load budget` has it in real time by default: 30 turns a second, a minute in all, tokens counted as they are sent, and machines
+    /// that are a little late.
+    pub fn real() -> Self {
+        Self {
+            window_s: 1,
+            counting: Counting::Actual,
+            tokens_per_minute: 900_000,
+            turn_tokens: 500,
+            requests_per_minute: 3_600,
+            count_failed: true,
+            third_s: 18,
+            warm_s: 4,
+            skew_ms: 2,
+            lag_ms: 15,
+            ..Self::default()
+        }
+    }
+
+    /// When the quota is halved.
+    pub(super) fn halved(&self) -> Millis {
+        self.third_s * 1_000
+    }
+
+    /// When it is doubled again.
+    pub(super) fn doubled(&self) -> Millis {
+        2 * self.halved()
+    }
+
+    /// When the run ends.
+    pub(super) fn end(&self) -> Millis {
+        3 * self.halved()
+    }
+
+    /// Between which changes of the quota it is.
+    pub(super) fn third(&self, now: Millis) -> usize {
+        usize::from(now >= self.halved()) + usize::from(now >= self.doubled())
+    }
+
+    /// The longest answer, tokens.
+    pub(super) fn longest(&self) -> u64 {
+        self.turn_tokens * 3 / 5
+    }
+
     /// The quota at `now`, in percent of the first.
     pub(super) fn quota_percent(&self, now: Millis) -> u64 {
-        if self.changes && (HALVED..DOUBLED).contains(&now) { 50 } else { 100 }
+        if self.changes && self.third(now) == 1 { 50 } else { 100 }
     }
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use conversation::Millis;
 use conversation::budget::{Ask, Notice, Output, Quota, Shared, Spent, Take, Ticket};
 
-use super::callers::{self, Caller, LONGEST, Turn};
+use super::callers::{self, Caller, Turn};
 use super::figures::{Figures, Watch};
 use super::provider::Provider;
-use super::setting::{DOUBLED, END, HALVED, Setting};
+use super::setting::Setting;
 use super::store::Bucket;
 use crate::rng::Rng;
 
@@ -19,8 +19,8 @@ const STORE_TIMEOUT_MS: Millis = 500;
 
 enum What {
     Comes(usize, Turn),
-    Wake(usize),
-    ToStore(usize, Output),
+    Wake(usize, Millis),
+    ToStore(usize, Output, Millis),
     Reserved(usize, u64, Option<u64>),
     Shared(usize, Option<Shared>, u64),
     Proposed(usize, bool),
@@ -51,36 +51,37 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(setting: Setting) -> Self {
+        let mut rng = Rng::new(setting.seed);
         Self {
-            rng: Rng::new(setting.seed),
+            callers: callers::callers(&setting, &mut rng),
+            rng,
             now: 0,
             next_at: 0.0,
             agenda: BinaryHeap::new(),
             events: BTreeMap::new(),
             drawn: 0,
-            callers: callers::callers(&setting),
             sites: callers::names(),
             provider: Provider::new(&setting),
             requests: Bucket::default(),
             tokens: Bucket::default(),
             shared: (None, 0),
             notices: BTreeMap::new(),
-            watch: Watch::new(),
+            watch: Watch::new(&setting),
             setting,
         }
     }
 
     pub(super) fn live(mut self) -> Figures {
         self.draw_turn();
-        self.plan(HALVED - self.now, What::QuotaChanges);
-        self.plan(DOUBLED - self.now, What::QuotaChanges);
-        while let Some(Reverse((at, number))) = self.agenda.pop().filter(|Reverse((at, _))| *at < END) {
+        self.plan(self.setting.halved(), What::QuotaChanges);
+        self.plan(self.setting.doubled(), What::QuotaChanges);
+        while let Some(Reverse((at, number))) = self.agenda.pop().filter(|Reverse((at, _))| *at < self.setting.end()) {
             self.now = at;
             if let Some(event) = self.events.remove(&number) {
                 self.handle(event);
             }
         }
-        self.watch.figures(&self.setting)
+        self.watch.figures()
     }
 
     fn plan(&mut self, after: Millis, what: What) {
@@ -95,8 +96,17 @@ impl World {
         self.plan((at as Millis).max(self.now) - self.now, What::Comes(caller, turn));
     }
 
+    /// What a caller's clock shows.
+    fn clock(&self, caller: usize) -> Millis {
+        self.now + self.callers[caller].ahead
+    }
+
+    /// How much later than it should something happens.
+    fn lag(&mut self) -> Millis {
+        if self.setting.lag_ms == 0 { 0 } else { self.rng.delay(1, self.setting.lag_ms) }
+    }
+
     fn handle(&mut self, what: What) {
-        let now = self.now;
         let caller = match what {
             What::Comes(caller, turn) => {
                 self.draw_turn();
@@ -104,13 +114,14 @@ impl World {
                 caller
             }
             // Another time was set since.
-            What::Wake(caller) if self.callers[caller].wakes_at != Some(now) => return,
-            What::Wake(caller) => {
+            What::Wake(caller, at) if self.callers[caller].wakes_at != Some(at) => return,
+            What::Wake(caller, _) => {
                 self.callers[caller].wakes_at = None;
                 caller
             }
-            What::ToStore(caller, output) => return self.ask_store(caller, output),
+            What::ToStore(caller, output, sent_at) => return self.ask_store(caller, output, sent_at),
             What::Reserved(caller, call, wait) => {
+                let now = self.clock(caller);
                 let budget = &mut self.callers[caller].budget;
                 match wait {
                     Some(wait) => budget.handle_reserved(call, wait, now),
@@ -119,20 +130,24 @@ impl World {
                 caller
             }
             What::Shared(caller, shared, version) => {
+                let now = self.clock(caller);
                 self.callers[caller].version = version;
                 self.callers[caller].budget.handle_shared(shared, now);
                 caller
             }
             What::Proposed(caller, is_shared) => {
+                let now = self.clock(caller);
                 self.callers[caller].budget.handle_proposed(is_shared, now);
                 caller
             }
             What::Notices(caller, notices) => {
+                let now = self.clock(caller);
                 self.callers[caller].budget.handle_notices(notices, now);
                 caller
             }
             What::Request(caller, ticket) => return self.request(caller, ticket),
             What::Headers(caller, ticket, quota) => {
+                let now = self.clock(caller);
                 self.callers[caller].budget.handle_quota(ticket, &quota, now);
                 caller
             }
@@ -140,7 +155,7 @@ impl World {
                 self.end(caller, ticket, refused);
                 caller
             }
-            What::QuotaChanges => return self.provider.change(now),
+            What::QuotaChanges => return self.provider.change(self.now),
         };
         self.drive(caller);
     }
@@ -149,13 +164,16 @@ impl World {
         let ticket = self.drawn;
         self.watch.asked(turn.site, turn.prompt + turn.completion, self.now);
         self.callers[caller].turns.insert(ticket, turn);
-        let ask = Ask { ticket, site: &self.sites[turn.site], size: turn.size, until: turn.until };
-        self.callers[caller].budget.handle_ask(ask, self.now);
+        let now = self.clock(caller);
+        let until = turn.until + self.callers[caller].ahead;
+        let ask = Ask { ticket, site: &self.sites[turn.site], size: turn.size, until };
+        self.callers[caller].budget.handle_ask(ask, now);
     }
 
     /// Does what a caller's budget wants done.
     fn drive(&mut self, number: usize) {
-        while let Some(output) = self.callers[number].budget.poll(self.now) {
+        let now = self.clock(number);
+        while let Some(output) = self.callers[number].budget.poll(now) {
             match output {
                 Output::Grant(ticket) => self.grant(number, ticket),
                 Output::Refuse(ticket, _) => {
@@ -163,15 +181,16 @@ impl World {
                     self.watch.turned_away();
                 }
                 output => {
-                    let latency = self.rng.delay(2, 8);
-                    self.plan(latency, What::ToStore(number, output));
+                    let latency = self.rng.delay(2, 8) + self.lag();
+                    self.plan(latency, What::ToStore(number, output, now));
                 }
             }
         }
+        let lag = self.lag();
         let caller = &mut self.callers[number];
-        if let Some(at) = caller.budget.wakes_at(self.now).filter(|at| caller.wakes_at.is_none_or(|set| *at < set)) {
+        if let Some(at) = caller.budget.wakes_at(now).filter(|at| caller.wakes_at.is_none_or(|set| *at < set)) {
             caller.wakes_at = Some(at);
-            self.plan(at - self.now, What::Wake(number));
+            self.plan(at - now + lag, What::Wake(number, at));
         }
     }
 
@@ -180,11 +199,13 @@ impl World {
         self.watch.granted((self.now + 2_000).saturating_sub(turn.until));
         // Node, function and the network to the model.
         let latency = self.rng.between(5, 25) + if self.rng.chance(20) { self.rng.between(0, 100) } else { 0 };
+        let latency = latency + self.lag();
         self.plan(latency, What::Request(caller, ticket));
     }
 
-    fn ask_store(&mut self, caller: usize, output: Output) {
-        let latency = self.rng.delay(2, 8);
+    /// `sent_at`: by the caller's clock, which is the one that counts in the store.
+    fn ask_store(&mut self, caller: usize, output: Output, sent_at: Millis) {
+        let latency = self.rng.delay(2, 8) + self.lag();
         if self.setting.outage.is_some_and(|(from, to)| (from..to).contains(&self.now)) {
             match output {
                 Output::Reserve { call, .. } => self.plan(STORE_TIMEOUT_MS, What::Reserved(caller, call, None)),
@@ -195,11 +216,11 @@ impl World {
         }
         match output {
             Output::Reserve { call, requests, tokens } => {
-                let wait = self.reserve(requests, tokens);
+                let wait = self.reserve(requests, tokens, sent_at);
                 self.plan(latency, What::Reserved(caller, call, Some(wait)));
             }
             Output::Settle { requests, tokens } => {
-                self.reserve(requests, tokens);
+                self.reserve(requests, tokens, sent_at);
             }
             Output::Look => {
                 let (shared, version) = self.shared.clone();
@@ -221,19 +242,20 @@ impl World {
         }
     }
 
-    fn reserve(&mut self, requests: Option<Take>, tokens: Option<Take>) -> u64 {
-        let requests = requests.map_or(0, |take| self.requests.reserve(take, self.now));
-        let tokens = tokens.map_or(0, |take| self.tokens.reserve(take, self.now));
+    fn reserve(&mut self, requests: Option<Take>, tokens: Option<Take>, sent_at: Millis) -> u64 {
+        let requests = requests.map_or(0, |take| self.requests.reserve(take, sent_at));
+        let tokens = tokens.map_or(0, |take| self.tokens.reserve(take, sent_at));
         requests.max(tokens)
     }
 
     fn request(&mut self, caller: usize, ticket: Ticket) {
         let Some(turn) = self.callers[caller].turns.get(&ticket).copied() else { return };
-        let answer = self.provider.handle_request(turn.prompt, turn.completion, LONGEST, self.now);
+        let answer = self.provider.handle_request(turn.prompt, turn.completion, self.setting.longest(), self.now);
         self.watch.counted(answer.counted, self.now);
         self.watch.requested(turn.site, turn.prompt + turn.completion, answer.quota.refused, self.now);
         // Headers come with the first token, or at once with a refusal.
         let latency = if answer.quota.refused { self.rng.between(5, 25) } else { self.rng.between(60, 300) };
+        let latency = latency + self.lag();
         self.plan(latency, What::Headers(caller, ticket, answer.quota));
         let writing = if answer.quota.refused { 0 } else { turn.completion * self.rng.between(5, 15) };
         self.plan(latency + writing, What::Ended(caller, ticket, answer.quota.refused));
