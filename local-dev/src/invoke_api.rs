@@ -14,6 +14,7 @@
 //! `DryRun` (204). Signatures are not checked: whoever reaches this port of the own machine may invoke.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -24,7 +25,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, ORIGIN};
+use http::header::{CONTENT_TYPE, HOST, ORIGIN};
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::json;
@@ -81,6 +83,7 @@ pub fn router(reachable: Reachable) -> Router {
         .merge(nodes)
         .route_layer(middleware::from_fn(refuse_browsers))
         .merge(Router::new().route("/dev/status", get(status)).with_state(served))
+        .layer(middleware::from_fn(refuse_other_names))
         .layer(DefaultBodyLimit::max(LONGEST_PAYLOAD))
 }
 
@@ -264,6 +267,22 @@ async fn refuse_browsers(request: Request, next: Next) -> Response {
         );
     }
     next.run(request).await
+}
+
+/// A page whose server gives its name this machine's address (DNS rebinding) is no foreign page to the browser: it may read
+/// what it gets, and sends no Origin when it does.
+async fn refuse_other_names(request: Request, next: Next) -> Response {
+    if !request.headers().get_all(HOST).iter().all(is_this_machine) {
+        let message = "Name this machine by its address or as localhost; the Host header has another name.";
+        return amazon_error(StatusCode::FORBIDDEN, "AccessDeniedException", message);
+    }
+    next.run(request).await
+}
+
+fn is_this_machine(host: &HeaderValue) -> bool {
+    let Ok(authority) = Authority::try_from(host.as_bytes()) else { return false };
+    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
 }
 
 fn unknown_function(api: &Reachable, name: &str) -> Response {

@@ -224,6 +224,31 @@ async fn a_web_page_cannot_invoke_a_function() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_web_page_whose_name_leads_to_this_machine_learns_nothing() -> Result<()> {
+    let scene = Scene::start(limits(1)).await?;
+    let answers = [
+        ("page.example", StatusCode::FORBIDDEN),
+        ("page.example:7003", StatusCode::FORBIDDEN),
+        ("localhost.page.example:7003", StatusCode::FORBIDDEN),
+        ("127.0.0.1.page.example", StatusCode::FORBIDDEN),
+        ("", StatusCode::FORBIDDEN),
+        ("localhost:7003", StatusCode::OK),
+        ("127.0.0.1", StatusCode::OK),
+        ("[::1]:7003", StatusCode::OK),
+    ];
+    for (host, expected) in answers {
+        let request = Request::get("/dev/status").header("host", host).body(Full::default())?;
+        assert_eq!(send(scene.address, request).await?.status(), expected, "{host}");
+    }
+    let request = Request::post("/2015-03-31/functions/test/invocations")
+        .header("host", "page.example:7003")
+        .body(Full::from(r#"{"steps":["say_who"]}"#))?;
+    assert_eq!(send(scene.address, request).await?.status(), StatusCode::FORBIDDEN);
+    scene.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn faults_happen_when_asked_for() -> Result<()> {
     let scene = Scene::start(PoolLimits { grace: Duration::from_millis(50), ..limits(1) }).await?;
     scene.fault(&json!({ "fault": "throttle" })).await?;
