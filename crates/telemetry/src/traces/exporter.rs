@@ -5,6 +5,8 @@
 //! each time later; what it refused is dropped. All that is dropped is counted, and the first failure in a row is logged.
 
 use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use opentelemetry::Context;
@@ -69,14 +71,24 @@ impl SpanProcessor for Queue {
     }
 }
 
+/// How the thread is asked to send at once.
+#[derive(Debug, Clone)]
+pub(super) struct Flushes {
+    pub(super) asked: mpsc::Sender<oneshot::Sender<()>>,
+    /// It was asked and did not send in time, and the collector has taken nothing since.
+    pub(super) is_late: Arc<AtomicBool>,
+}
+
 /// Starts the thread. It ends with the queue.
 pub(super) fn start(
     settings: Settings,
     resource: ResourceAttributesWithSchema,
     counts: Counts,
-) -> std::io::Result<(Queue, mpsc::Sender<oneshot::Sender<()>>)> {
+) -> std::io::Result<(Queue, Flushes)> {
     let (spans, queued) = mpsc::channel(QUEUE);
-    let (flushes, asked) = mpsc::channel(FLUSHES);
+    let (ask, asked) = mpsc::channel(FLUSHES);
+    let flushes = Flushes { asked: ask, is_late: Arc::default() };
+    let is_late = Arc::clone(&flushes.is_late);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let queue = Queue { spans, counts: counts.clone() };
     let run = move || {
@@ -89,6 +101,7 @@ pub(super) fn start(
             gathered: Vec::new(),
             unsent: None,
             has_failed: false,
+            is_late,
         };
         runtime.block_on(exporter.run());
     };
@@ -108,6 +121,8 @@ struct Exporter {
     unsent: Option<(Batch, Instant)>,
     /// The last attempt failed.
     has_failed: bool,
+    /// Of [`Flushes`].
+    is_late: Arc<AtomicBool>,
 }
 
 impl Exporter {
@@ -182,6 +197,7 @@ impl Exporter {
         let drop = |reason, count| self.counts.dropped.with_label_values(&[reason]).inc_by(count);
         match sent {
             Ok(refused) => {
+                self.is_late.store(false, Ordering::Relaxed);
                 self.counts.exported.inc_by(batch.spans - refused);
                 drop("refused", refused);
             }

@@ -98,7 +98,8 @@ impl Traces {
         self.sender.is_some()
     }
 
-    /// Sends what has been recorded, and waits for it, at most `within`. A collector that failed just now is not waited for.
+    /// Sends what has been recorded, and waits for it, at most `within`. A collector that failed
+    /// just now, or that took longer the last time, is not waited for.
     pub async fn flush(&self, within: Duration) {
         if let Some((sender, _)) = &self.sender {
             sender.flush(within).await;

@@ -1,5 +1,6 @@
 //! Spans from `tracing` to OpenTelemetry's SDK.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
@@ -16,7 +17,7 @@ use tracing_subscriber::Layer as _;
 use tracing_subscriber::Registry;
 use tracing_subscriber::filter::{FilterFn, LevelFilter};
 
-use super::exporter::{self, Queue};
+use super::exporter::{self, Flushes, Queue};
 use super::{Counts, Program, StartError, TARGET, Traces};
 
 pub(crate) type Layer = Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>;
@@ -29,18 +30,25 @@ const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 
 /// The way to the thread that sends spans.
 #[derive(Debug, Clone)]
-pub(super) struct Sender(tokio::sync::mpsc::Sender<oneshot::Sender<()>>);
+pub(super) struct Sender(Flushes);
 
 impl Sender {
     pub(super) async fn flush(&self, within: Duration) {
+        let (done, is_done) = oneshot::channel();
+        if self.0.is_late.load(Ordering::Relaxed) {
+            // Whoever waited last waited in vain. Where as many are asked for already, one more changes nothing.
+            let _ = self.0.asked.try_send(done);
+            return;
+        }
         let flushed = async {
-            let (done, is_done) = oneshot::channel();
-            if self.0.send(done).await.is_ok() {
+            if self.0.asked.send(done).await.is_ok() {
                 // Nobody answers any more only where the thread has ended, and then there is nothing to wait for.
                 let _ = is_done.await;
             }
         };
-        let _ = tokio::time::timeout(within, flushed).await;
+        if tokio::time::timeout(within, flushed).await.is_err() {
+            self.0.is_late.store(true, Ordering::Relaxed);
+        }
     }
 }
 
