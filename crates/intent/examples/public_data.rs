@@ -7,6 +7,7 @@
 //! that, and use `--test` once.
 
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod public_data {
     pub(crate) mod data;
@@ -133,4 +134,38 @@ fn speed(model: &Model, messages: &[(String, Option<String>)]) -> (f64, f64) {
         times.get(index).map_or(0.0, |time| time.as_secs_f64() * 1e6)
     };
     (at(0.5), at(0.99))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BANKING: &str = "text,category\n\
+        where is my refund,Refund_not_showing_up\n\"my refund, it is not there\",Refund_not_showing_up\n\
+        the refund has not come,Refund_not_showing_up\nwhy was my payment reverted,reverted_card_payment?\n\
+        a card payment was reverted,reverted_card_payment?\nthe payment came back to me,reverted_card_payment?\n";
+
+    const CLINC: &str = r#"{
+        "train": [["what is my balance", "balance"], ["show my balance", "balance"], ["book a flight", "book_flight"],
+            ["a flight to Rome please", "book_flight"]],
+        "val": [["my balance please", "balance"]], "test": [["book me a flight", "book_flight"]],
+        "oos_train": [["how tall is the tower", "oos"]], "oos_val": [["who won", "oos"]], "oos_test": [["tell a joke", "oos"]]
+    }"#;
+
+    /// The keys of both sets, one with a capital and one with a question mark, and intents without titles and replies.
+    #[test]
+    fn sets_in_their_authors_form_are_measured_from_end_to_end() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in
+            [("banking77/train.csv", BANKING), ("banking77/test.csv", BANKING), ("clinc150/data_full.json", CLINC)]
+        {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        for is_test in [false, true] {
+            report("BANKING77", &data::banking(folder.path(), is_test).unwrap()).unwrap();
+            report("CLINC150", &data::clinc(folder.path(), is_test).unwrap()).unwrap();
+        }
+    }
 }

@@ -59,7 +59,9 @@ pub(crate) fn lessons(intents: &Intents) -> Vec<Lesson<'_>> {
     let texts = intents.intents.iter().enumerate().flat_map(|(index, intent)| {
         let pieces = intent.reply.values().flat_map(|reply| reply.split_inclusive(ENDS));
         let pieces = pieces.filter(|piece| piece.len() >= LEAST_PIECE_BYTES);
-        intent.title.values().map(String::as_str).chain(pieces).map(move |text| Lesson::new(text, Some(index), true))
+        let texts = intent.title.values().map(String::as_str).chain(pieces);
+        // A text without a letter teaches nothing.
+        texts.map(move |text| Lesson::new(text, Some(index), true)).filter(|lesson| !lesson.hashes.is_empty())
     });
     examples.chain(out_of_scope).chain(texts).collect()
 }

@@ -19,7 +19,7 @@ pub(crate) fn banking(folder: &Path, is_test: bool) -> anyhow::Result<Split> {
         let path = folder.join("banking77").join(name);
         Ok(csv(&std::fs::read_to_string(&path).with_context(|| path.display().to_string())?))
     };
-    let of_intent = |(text, key)| (text, Some(key));
+    let of_intent = |(text, name): (String, String)| (text, Some(key(&name)));
     let messages = if is_test {
         Some(Messages { messages: read("test.csv")?.into_iter().map(of_intent).collect() })
     } else {
@@ -35,25 +35,37 @@ pub(crate) fn clinc(folder: &Path, is_test: bool) -> anyhow::Result<Split> {
     let mut parts: BTreeMap<String, Vec<(String, String)>> = serde_json::from_str(&text)?;
     let mut part = |name: &str| parts.remove(name).with_context(|| format!("there is no part {name}"));
     let (inside, outside) = if is_test { ("test", "oos_test") } else { ("val", "oos_val") };
-    let inside = part(inside)?.into_iter().map(|(text, key)| (text, Some(key)));
+    let inside = part(inside)?.into_iter().map(|(text, name)| (text, Some(key(&name))));
     let outside = part(outside)?.into_iter().map(|(text, _)| (text, None));
     let messages = Messages { messages: inside.chain(outside).collect() };
     let out_of_scope = part("oos_train")?.into_iter().map(|(text, _)| text).collect();
     Ok(Split { intents: intents(part("train")?, out_of_scope), messages: Some(messages) })
 }
 
-/// Without titles and replies, which the data sets do not have and from which a model would learn too.
+/// What stands for titles and replies, which an intent must have and the data sets do not. A model learns nothing from it.
+const NO_TEXT: &str = "–";
+
+/// In the order of the data set's own names, on which the figures depend a little.
 fn intents(examples: Vec<(String, String)>, out_of_scope: Vec<String>) -> Intents {
-    let mut by_key: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (text, key) in examples {
-        by_key.entry(key).or_default().push(text);
+    let mut by_name: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (text, name) in examples {
+        by_name.entry(name).or_default().push(text);
     }
-    let intent = |(key, examples): (String, Vec<String>)| Intent {
+    let no_text = || BTreeMap::from([("en".to_owned(), NO_TEXT.to_owned())]);
+    let intent = |(name, examples): (String, Vec<String>)| Intent {
+        key: key(&name),
+        title: no_text(),
         examples: BTreeMap::from([("en".to_owned(), examples)]),
-        key,
+        reply: no_text(),
         ..Intent::default()
     };
-    Intents { intents: by_key.into_iter().map(intent).collect(), out_of_scope }
+    Intents { intents: by_name.into_iter().map(intent).collect(), out_of_scope }
+}
+
+/// An intent's name in the data set as a key that an intent may have: `Refund_not_showing_up`, `reverted_card_payment?`.
+fn key(name: &str) -> String {
+    let letter = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' };
+    name.chars().map(letter).collect::<String>().to_ascii_lowercase()
 }
 
 /// Two columns after a line of headings; quotes stand around texts with commas, line breaks or doubled quotes.
