@@ -302,6 +302,8 @@ impl ModelBudget {
             while let Some(waiting) = self.queue.pop(now) {
                 self.grant(waiting.ticket, now);
             }
+            // There is no bucket that anything could be owed to.
+            self.owed = (0, 0);
             return;
         }
         if self.is_blocked(now) {

@@ -131,6 +131,25 @@ fn what_another_node_learnt_moves_slots_that_are_not_ripe() {
 }
 
 #[test]
+fn a_model_without_limits_owes_nothing_and_wakes_nobody_for_it() {
+    let mut bench = Bench::new(0, 0);
+    bench.ask(1, 5_000);
+    assert_eq!(bench.outputs(), [Output::Grant(1)]);
+    bench.budget.handle_spent(1, Spent::Tokens { prompt: 250, completion: 50 });
+    bench.budget.handle_unreserved(250, 50);
+    bench.pass(60_000);
+    bench.outputs();
+    assert_eq!(bench.budget.wakes_at(bench.now), None);
+    let limit = Limit { limit: Some(600), remaining: Some(500), reset_ms: Some(700) };
+    bench.ask(2, 65_000);
+    assert_eq!(bench.outputs(), [Output::Grant(2)]);
+    bench.budget.handle_quota(2, &Quota { requests: Some(limit), ..Quota::default() }, bench.now);
+    bench.pass(1_000);
+    let settled = |output: &Output| matches!(output, Output::Settle { .. });
+    assert!(!bench.outputs().iter().any(settled), "what went before the limit was known counts for nothing");
+}
+
+#[test]
 fn headers_pull_the_level_down_to_what_is_left() {
     let mut bench = Bench::new(0, 0);
     bench.ask(1, 5_000);
