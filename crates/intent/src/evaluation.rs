@@ -6,9 +6,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::calibration::{Judged, Verdict};
-use crate::intents::{Intents, IntentsError};
+use crate::calibration::{Calibration, Judged, Verdict};
+use crate::intents::{Intent, Intents, IntentsError};
 use crate::model::Model;
+use crate::train::{self, Calibrated, Lesson};
+
+/// The most parts of a cross-validation.
+pub const MAX_FOLDS: usize = 20;
 
 /// How many messages a confusion shows.
 const SHOWN: usize = 3;
@@ -128,7 +132,7 @@ impl Model {
         };
         let truths = messages.messages.iter().map(truth).collect::<Result<Vec<_>, _>>()?;
         let judged = truths.iter().map(|(text, truth)| ((text.as_str(), *truth), self.judge(text)));
-        Ok(Report::new(self, judged))
+        Ok(Report::new(&self.intents, &self.calibration, judged))
     }
 }
 
@@ -138,7 +142,26 @@ impl Report {
         self.in_scope.share()
     }
 
-    pub(crate) fn new<'a>(model: &Model, judged: impl Iterator<Item = ((&'a str, Option<usize>), Judged)>) -> Self {
+    /// How well a model of `intents` does: each example is judged by one that learned from the other parts of `folds`, at
+    /// least 2 and at most [`MAX_FOLDS`]; none: as [`Model::train`] does. Takes as long as training so many models.
+    pub fn cross_validated(intents: &Intents, folds: Option<usize>) -> Self {
+        let folds = folds.map(|folds| folds.clamp(2, MAX_FOLDS));
+        let lessons = train::lessons(intents);
+        let calibrated = train::calibrate(&lessons, intents.intents.len(), train::MOST_WEIGHT_BYTES, folds);
+        Self::of(&intents.intents, &lessons, &calibrated)
+    }
+
+    pub(crate) fn of(intents: &[Intent], lessons: &[Lesson<'_>], calibrated: &Calibrated) -> Self {
+        let truths = lessons.iter().map(|lesson| (lesson.text, lesson.intent));
+        let judged = truths.zip(calibrated.judged.iter().copied());
+        Self { folds: Some(calibrated.folds), ..Self::new(intents, &calibrated.calibration, judged) }
+    }
+
+    fn new<'a>(
+        intents: &[Intent],
+        calibration: &Calibration,
+        judged: impl Iterator<Item = ((&'a str, Option<usize>), Judged)>,
+    ) -> Self {
         let intent = |key: &String| IntentReport { key: key.clone(), own: Counted::default(), recognised: 0 };
         let mut report = Self {
             folds: None,
@@ -149,16 +172,16 @@ impl Report {
             sure: Counted::default(),
             asked_back: Counted::default(),
             instant: Counted::default(),
-            instant_confidence: model.calibration.instant,
-            sure_confidence: model.calibration.sure,
+            instant_confidence: calibration.instant,
+            sure_confidence: calibration.sure,
             calibration_error: 0.0,
-            intents: model.intents.iter().map(|one| intent(&one.key)).collect(),
+            intents: intents.iter().map(|one| intent(&one.key)).collect(),
             confusions: Vec::new(),
         };
         let mut confusions = BTreeMap::new();
         let mut bins = [(0_usize, 0_usize, 0.0_f64); 10];
         for ((text, truth), judged) in judged {
-            report.count(model, truth, &judged);
+            report.count(calibration, truth, &judged);
             let is_right = truth == Some(judged.best);
             if truth.is_some() {
                 let bin = ((judged.confidence * 10.0) as usize).min(9);
@@ -172,12 +195,12 @@ impl Report {
         }
         report.calibration_error = calibration_error(&bins);
         report.confusions =
-            confusions.into_iter().map(|((right, found), texts)| confusion(model, right, found, &texts)).collect();
+            confusions.into_iter().map(|((right, found), texts)| confusion(intents, right, found, &texts)).collect();
         report.confusions.sort_by_key(|one| std::cmp::Reverse(one.count));
         report
     }
 
-    fn count(&mut self, model: &Model, truth: Option<usize>, judged: &Judged) {
+    fn count(&mut self, calibration: &Calibration, truth: Option<usize>, judged: &Judged) {
         let is_right = truth == Some(judged.best);
         match truth {
             Some(truth) => {
@@ -195,12 +218,12 @@ impl Report {
         if let Some(found) = self.intents.get_mut(judged.best).filter(|_| truth.is_some() || judged.in_scope) {
             found.recognised += 1;
         }
-        match model.calibration.verdict(judged) {
+        match calibration.verdict(judged) {
             Verdict::Sure => self.sure.add(is_right),
             Verdict::AskBack => self.asked_back.add(is_right || truth == Some(judged.second)),
             Verdict::Unsure => {}
         }
-        if model.calibration.is_instant(judged) {
+        if calibration.is_instant(judged) {
             self.instant.add(is_right);
         }
     }
@@ -224,8 +247,8 @@ fn calibration_error(bins: &[(usize, usize, f64)]) -> f64 {
     if all == 0 { 0.0 } else { distance / all as f64 }
 }
 
-fn confusion(model: &Model, right: Option<usize>, found: usize, texts: &[&str]) -> Confusion {
-    let key = |index: usize| model.intents.get(index).map(|intent| intent.key.clone());
+fn confusion(intents: &[Intent], right: Option<usize>, found: usize, texts: &[&str]) -> Confusion {
+    let key = |index: usize| intents.get(index).map(|intent| intent.key.clone());
     Confusion {
         right: right.and_then(key),
         found: key(found).unwrap_or_default(),

@@ -23,7 +23,7 @@ mod train;
 mod vocabulary;
 
 pub use calibration::{ASK_BACK_BOTH, ASK_BACK_SECOND, INSTANT_PRECISION, KEPT_IN_SCOPE, SURE_MARGIN, SURE_PRECISION};
-pub use evaluation::{Confusion, Counted, IntentReport, Messages, Report};
+pub use evaluation::{Confusion, Counted, IntentReport, MAX_FOLDS, Messages, Report};
 pub use file::{FileError, MAX_FILE_BYTES};
 pub use intents::{
     Action, ByLanguage, Intent, Intents, IntentsError, MAX_EXAMPLE_CHARS, MAX_EXAMPLES, MAX_INTENTS, MAX_KEY_CHARS,

@@ -109,7 +109,8 @@ pub struct Contribution {
 }
 
 impl Model {
-    /// Learns from the examples, the titles and the replies of `intents`. Takes seconds for ten thousand examples; the same intents give the same model.
+    /// Learns from the examples, the titles and the replies of `intents`. Takes seconds for ten thousand examples; the same
+    /// intents give the same model.
     pub fn train(intents: &Intents) -> Trained {
         Self::train_within(intents, train::MOST_WEIGHT_BYTES)
     }
@@ -117,17 +118,14 @@ impl Model {
     /// As [`Model::train`], with weights of at most `most_bytes`.
     pub(crate) fn train_within(intents: &Intents, most_bytes: usize) -> Trained {
         let lessons = train::lessons(intents);
-        let learned = train::learn(&lessons, intents.intents.len(), most_bytes);
+        let calibrated = train::calibrate(&lessons, intents.intents.len(), most_bytes, None);
         let without_examples = |intent: &Intent| Intent { examples: Default::default(), ..intent.clone() };
         let model = Self {
             intents: intents.intents.iter().map(without_examples).collect(),
-            linear: learned.linear,
-            calibration: learned.calibration,
+            linear: train::learn(&lessons, intents.intents.len(), most_bytes),
+            calibration: calibrated.calibration,
         };
-        let truths = lessons.iter().map(|lesson| (lesson.text, lesson.intent));
-        let mut report = Report::new(&model, truths.zip(learned.judged.iter().copied()));
-        report.folds = Some(learned.folds);
-        Trained { model, report }
+        Trained { model, report: Report::of(&intents.intents, &lessons, &calibrated) }
     }
 
     /// The site's intents, without their examples.

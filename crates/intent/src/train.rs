@@ -35,10 +35,9 @@ pub(crate) struct Lesson<'a> {
     hashes: Vec<u64>,
 }
 
-/// What training found.
+/// What cross-validation found.
 #[derive(Debug)]
-pub(crate) struct Learned {
-    pub linear: Linear,
+pub(crate) struct Calibrated {
     pub calibration: Calibration,
     /// How the examples were judged by models that had not learned from them, in the order of the lessons.
     pub judged: Vec<Judged>,
@@ -78,16 +77,22 @@ impl<'a> Lesson<'a> {
 }
 
 /// Learns from `lessons`; weights take at most `most_bytes`.
-pub(crate) fn learn(lessons: &[Lesson<'_>], intents: usize, most_bytes: usize) -> Learned {
-    let folds = if lessons.len() < FEW_EXAMPLES { FOLDS_OF_FEW } else { FOLDS_OF_MANY };
+pub(crate) fn learn(lessons: &[Lesson<'_>], intents: usize, most_bytes: usize) -> Linear {
+    let all: Vec<&Lesson<'_>> = lessons.iter().collect();
+    let (space, matrix) = fit(&all, intents, most_bytes);
+    Linear::quantise(space, &matrix, intents)
+}
+
+/// Chooses the thresholds by cross-validation in `folds` parts; none: in as many as suits so many examples.
+pub(crate) fn calibrate(lessons: &[Lesson<'_>], intents: usize, most_bytes: usize, folds: Option<usize>) -> Calibrated {
+    let usual = if lessons.len() < FEW_EXAMPLES { FOLDS_OF_FEW } else { FOLDS_OF_MANY };
+    let folds = folds.unwrap_or(usual);
     let examples: Vec<_> = lessons.iter().filter(|lesson| !lesson.is_text).collect();
     let scores = cross_validate(lessons, &examples, intents, most_bytes, folds);
     let truths: Vec<_> = examples.iter().map(|lesson| lesson.intent).collect();
     let calibration = Calibration::fit(&scores, &truths);
     let judged = scores.iter().map(|scores| calibration.judge(scores)).collect();
-    let all: Vec<&Lesson<'_>> = lessons.iter().collect();
-    let (space, matrix) = fit(&all, intents, most_bytes);
-    Learned { linear: Linear::quantise(space, &matrix, intents), calibration, judged, folds }
+    Calibrated { calibration, judged, folds }
 }
 
 /// The scores of each example, by a model that learned from the other folds.

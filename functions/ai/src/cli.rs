@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use intent::{Messages, Model};
+use clap::{Args, Parser, Subcommand, value_parser};
+use intent::{MAX_FOLDS, Messages, Model, Report};
 use knowledge::{Knowledge, Options, Question};
 
 use crate::intents;
@@ -48,6 +48,10 @@ enum IntentsCommand {
         /// Judge these messages instead: a file with KEY = ["message", …] for each intent, and out_of_scope = […]
         #[arg(long, value_name = "FILE")]
         messages: Option<PathBuf>,
+        /// In how many parts, 2 to 20: each is judged by a model that learned from the others. More parts come closer to the
+        /// model that learns from all, and take longer. Without it: 5, from 4,000 examples on 3
+        #[arg(long, value_name = "N", value_parser = value_parser!(u8).range(2..=MAX_FOLDS as i64), conflicts_with = "messages")]
+        folds: Option<u8>,
     },
     /// Say what a message is taken for, and why
     Explain {
@@ -134,7 +138,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn carry_out(command: &Command) -> Result<String, Failed> {
     match command {
         Command::Intents(IntentsCommand::Train { file, out }) => train(file, out),
-        Command::Intents(IntentsCommand::Test { file, messages }) => test(file, messages.as_deref()),
+        Command::Intents(IntentsCommand::Test { file, messages: Some(messages), .. }) => test(file, messages),
+        Command::Intents(IntentsCommand::Test { file, messages: None, folds }) => cross_validate(file, *folds),
         Command::Intents(IntentsCommand::Explain { model, message, language }) => explain(model, message, language),
         Command::Knowledge(KnowledgeCommand::Index { folder, out, base_url }) => index(folder, out, base_url.clone()),
         Command::Knowledge(KnowledgeCommand::Search(search)) => self::search(search),
@@ -149,9 +154,13 @@ fn train(file: &Path, out: &Path) -> Result<String, Failed> {
     Ok(format!("{}\n{}: {} bytes", trained.report, out.display(), bytes.len()))
 }
 
-fn test(file: &Path, messages: Option<&Path>) -> Result<String, Failed> {
+fn cross_validate(file: &Path, folds: Option<u8>) -> Result<String, Failed> {
+    let intents = intents::read(file).map_err(Failed::Input)?;
+    Ok(Report::cross_validated(&intents, folds.map(usize::from)).to_string())
+}
+
+fn test(file: &Path, path: &Path) -> Result<String, Failed> {
     let trained = Model::train(&intents::read(file).map_err(Failed::Input)?);
-    let Some(path) = messages else { return Ok(trained.report.to_string()) };
     let named = |error: String| Failed::Input(format!("{}: {error}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
     let messages = Messages::parse(&text).map_err(|error| named(error.to_string()))?;

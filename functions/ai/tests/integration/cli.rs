@@ -46,6 +46,48 @@ fn intents_are_trained_tested_and_explained() -> Result<()> {
     Ok(())
 }
 
+/// One example of a refund has the words of opening hours: it is taken for these, and its likeness for a refund.
+const CONFUSED: &str = r#"
+[intents.refund]
+title.en = "a refund"
+reply.en = "Within five days."
+examples.en = ["refund my money", "refund the money", "refund money please", "refund money now", "when are you open today"]
+[intents.opening]
+title.en = "opening hours"
+reply.en = "Nine to five."
+examples.en = ["when are you open", "when are you open now", "are you open today", "are you open now", "when do you open today"]
+"#;
+
+const CONFUSIONS: &str = "Taken for another:
+  1 × opening taken for refund: are you open today
+  1 × refund taken for opening: when are you open today
+";
+
+#[test]
+fn intents_are_cross_validated_in_as_many_parts_as_asked_for_with_what_is_confused() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("confused.toml"), CONFUSED)?;
+    let tested = |args: &[&str]| {
+        Ok::<_, anyhow::Error>(said(&ai(folder.path(), &[&["intents", "test", "confused.toml"], args].concat())?))
+    };
+    let in_ten = tested(&["--folds", "10"])?;
+    assert!(
+        in_ten.starts_with("Cross-validation in 10 parts: every example was judged by a model without it.\n"),
+        "{in_ten}"
+    );
+    assert!(in_ten.contains("  right intent     80.0 % (8 of 10)\n"), "{in_ten}");
+    assert!(in_ten.ends_with(CONFUSIONS), "{in_ten}");
+    assert!(tested(&["--folds", "2"])?.starts_with("Cross-validation in 2 parts"));
+    assert_eq!(tested(&[])?, tested(&["--folds", "5"])?);
+    for folds in ["0", "1", "21", "many"] {
+        check_refused(&ai(folder.path(), &["intents", "test", "confused.toml", "--folds", folds])?, "--folds");
+    }
+    std::fs::write(folder.path().join("messages.toml"), "refund = [\"money\"]\n")?;
+    let both = ["intents", "test", "confused.toml", "--folds", "3", "--messages", "messages.toml"];
+    check_refused(&ai(folder.path(), &both)?, "cannot be used with");
+    Ok(())
+}
+
 #[test]
 fn texts_are_indexed_and_searched_as_an_index_and_as_a_folder() -> Result<()> {
     let folder = tempfile::tempdir()?;
