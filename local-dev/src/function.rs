@@ -11,8 +11,9 @@ use tokio::task::JoinHandle;
 
 use crate::fault::{Fault, FaultKind, Faults};
 use crate::invocation::{FunctionError, Invocation, Reply};
-use crate::pool::{Action, Ending, InvocationId, Pool, PoolLimits, ProcessId, ProcessState};
-use crate::process::{FunctionProcess, FunctionProgram};
+use crate::places::{Asked, Places};
+use crate::pool::{Action, Ending, InvocationId, PlaceId, Pool, PoolLimits, ProcessState};
+use crate::process::{FunctionProcess, FunctionProgram, ProcessId};
 use crate::status::{FunctionStatus, ProcessStatus};
 
 /// A function that can be invoked. Cheap to clone; the function's processes end when [`RunningFunction`] is stopped.
@@ -176,7 +177,9 @@ struct Task {
     limits: PoolLimits,
     function: Function,
     pool: Pool,
+    places: Places<oneshot::Sender<Invocation>>,
     processes: HashMap<ProcessId, Slot>,
+    last_process: u64,
     open: HashMap<InvocationId, Open>,
     faults: Faults,
     counts: Counts,
@@ -187,7 +190,6 @@ struct Task {
 /// A process as this task sees it.
 struct Slot {
     process: FunctionProcess,
-    asking: Option<oneshot::Sender<Invocation>>,
     invocations: u64,
 }
 
@@ -205,7 +207,9 @@ impl Task {
             limits,
             function,
             pool: Pool::new(limits),
+            places: Places::new(limits.per_process),
             processes: HashMap::new(),
+            last_process: 0,
             open: HashMap::new(),
             faults: Faults::default(),
             counts: Counts::default(),
@@ -245,16 +249,18 @@ impl Task {
                 // Whoever asked is gone only if its connection is, and then the process ends, too.
                 let _ = claim.send(self.claim(process, invocation));
             }
-            Input::Responded(process, invocation) => self.pool.handle_responded(process, invocation),
+            Input::Responded(process, invocation) => self.handle_responded(now, process, invocation),
             Input::Failed(process, invocation, error, known) => {
-                let _ = known.send(self.handle_failed(process, invocation, error));
+                let _ = known.send(self.handle_failed(now, process, invocation, error));
             }
             Input::Kill(process) => self.kill(process),
             Input::Exited(process) => {
                 self.unsettled = None;
                 self.processes.remove(&process);
                 self.counts.ended += 1;
-                self.pool.handle_exit(now, process);
+                for place in self.places.remove(process) {
+                    self.pool.handle_exit(now, place);
+                }
             }
             Input::Inject(fault) => self.faults.add(fault),
             Input::Settled(settled) => {
@@ -284,15 +290,30 @@ impl Task {
     }
 
     fn handle_next(&mut self, now: Instant, process: ProcessId, asking: oneshot::Sender<Invocation>) {
-        if let Some(slot) = self.processes.get_mut(&process) {
-            self.unsettled = None;
-            slot.asking = Some(asking);
-            self.pool.handle_next(now, process);
+        let pool = &self.pool;
+        let waits =
+            |place| matches!(pool.process(place), Some(ProcessState::Starting { .. } | ProcessState::Finishing { .. }));
+        match self.places.ask(process, asking, waits) {
+            Asked::Place(place) => {
+                self.unsettled = None;
+                self.pool.handle_next(now, place);
+            }
+            Asked::Spare => {}
+            Asked::Unwanted => self.kill(process),
+        }
+    }
+
+    fn handle_responded(&mut self, now: Instant, process: ProcessId, invocation: InvocationId) {
+        let Some(place) = self.place(process, invocation) else { return };
+        self.pool.handle_responded(place, invocation);
+        if self.places.is_retiring(process) {
+            self.pool.handle_exit(now, place);
+            self.leave(place);
         }
     }
 
     fn claim(&mut self, process: ProcessId, invocation: InvocationId) -> Claim {
-        if !self.runs(process, invocation) {
+        if self.place(process, invocation).is_none() {
             return Claim::Unknown;
         }
         match self.open.get(&invocation).map(|open| open.fault) {
@@ -305,25 +326,31 @@ impl Task {
         }
     }
 
-    fn handle_failed(&mut self, process: ProcessId, invocation: InvocationId, error: FunctionError) -> bool {
-        let known = self.runs(process, invocation);
+    fn handle_failed(
+        &mut self,
+        now: Instant,
+        process: ProcessId,
+        invocation: InvocationId,
+        error: FunctionError,
+    ) -> bool {
+        let known = self.place(process, invocation).is_some();
         if known {
             self.reply(invocation, Reply::Error(error));
-            self.pool.handle_responded(process, invocation);
+            self.handle_responded(now, process, invocation);
         }
         known
     }
 
-    fn runs(&self, process: ProcessId, invocation: InvocationId) -> bool {
-        let state = self.pool.process(process);
-        matches!(state, Some(ProcessState::Busy { invocation: running, .. }) if *running == invocation)
+    /// Where the process runs the invocation, if it does.
+    fn place(&self, process: ProcessId, invocation: InvocationId) -> Option<PlaceId> {
+        self.pool.running(invocation).filter(|place| self.places.process(*place) == Some(process))
     }
 
     fn carry_out(&mut self, action: Action) {
         match action {
-            Action::Start(process) => self.start(process),
-            Action::Deliver(process, invocation) => self.deliver(process, invocation),
-            Action::Kill(process) => self.kill(process),
+            Action::Start(place) => self.start(place),
+            Action::Deliver(place, invocation) => self.deliver(place, invocation),
+            Action::Kill(place) => self.let_go(place),
             Action::End(invocation, Ending::Throttled) => {
                 self.counts.throttled += 1;
                 self.reply(invocation, Reply::Throttled);
@@ -334,24 +361,33 @@ impl Task {
         }
     }
 
-    fn start(&mut self, process: ProcessId) {
+    fn start(&mut self, place: PlaceId) {
+        match self.places.join(place) {
+            Some(true) => return self.pool.handle_next(Instant::now(), place),
+            Some(false) => return,
+            None => {}
+        }
         self.counts.starts += 1;
-        match FunctionProcess::start(&self.program, process, self.function.clone()) {
+        self.last_process += 1;
+        let process = ProcessId(self.last_process);
+        match FunctionProcess::start(&self.program, process, self.limits.per_process, self.function.clone()) {
             Ok(started) => {
-                self.processes.insert(process, Slot { process: started, asking: None, invocations: 0 });
+                self.places.open(process, place);
+                self.processes.insert(process, Slot { process: started, invocations: 0 });
             }
             Err(error) => {
                 tracing::error!(function = self.program.name, error = %error, "a function process cannot be started");
                 self.unsettled = None;
-                self.pool.handle_exit(Instant::now(), process);
+                self.pool.handle_exit(Instant::now(), place);
             }
         }
     }
 
-    fn deliver(&mut self, process: ProcessId, invocation: InvocationId) {
+    fn deliver(&mut self, place: PlaceId, invocation: InvocationId) {
+        let Some(process) = self.places.process(place) else { return };
         let Some(slot) = self.processes.get_mut(&process) else { return };
         slot.invocations += 1;
-        let asking = slot.asking.take();
+        let asking = self.places.take(place);
         let delivered = match (self.open.get(&invocation), asking) {
             (Some(open), Some(asking)) if open.fault != Some(FaultKind::Crash) => {
                 asking.send(open.invocation.clone()).is_ok()
@@ -360,6 +396,32 @@ impl Task {
         };
         if !delivered {
             // A fault wants it, or the process stopped listening without ending. Its exit ends the invocation.
+            self.kill(process);
+        }
+    }
+
+    /// The pool has forgotten the place. Its process goes too; but one that runs other invocations finishes those, and gets
+    /// no more where something hangs in it.
+    fn let_go(&mut self, place: PlaceId) {
+        let Some(process) = self.places.process(place) else { return };
+        if self.limits.per_process == 1 {
+            return self.kill(process);
+        }
+        let is_idle = self.places.is_asking(place);
+        self.leave(place);
+        if is_idle {
+            return;
+        }
+        for place in self.places.retire(process) {
+            if matches!(self.pool.process(place), Some(ProcessState::Idle { .. } | ProcessState::Finishing { .. })) {
+                self.pool.handle_exit(Instant::now(), place);
+                self.leave(place);
+            }
+        }
+    }
+
+    fn leave(&mut self, place: PlaceId) {
+        if let Some(process) = self.places.leave(place) {
             self.kill(process);
         }
     }
@@ -379,14 +441,14 @@ impl Task {
     }
 
     fn forget_unless_running(&mut self, invocation: InvocationId) {
-        if !self.pool.is_running(invocation) {
+        if self.pool.running(invocation).is_none() {
             self.open.remove(&invocation);
         }
     }
 
     fn status(&self) -> FunctionStatus {
-        let processes = self.pool.processes().filter_map(|(process, state)| {
-            let slot = self.processes.get(&process)?;
+        let processes = self.pool.processes().filter_map(|(place, state)| {
+            let slot = self.processes.get(&self.places.process(place)?)?;
             Some(ProcessStatus::new(slot.process.pid(), state, slot.invocations))
         });
         FunctionStatus {

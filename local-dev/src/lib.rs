@@ -24,6 +24,7 @@ pub mod node_process;
 pub mod nodes;
 pub mod nodes_api;
 pub mod options;
+mod places;
 pub mod pool;
 pub mod ports;
 pub mod process;

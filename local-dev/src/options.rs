@@ -93,9 +93,13 @@ pub struct Options {
     /// Port on which functions are invoked, by AWS's SDKs too (AWS_ENDPOINT_URL_LAMBDA), and looked at
     #[arg(long, value_name = "PORT", default_value_t = 7003)]
     pub functions_port: u16,
-    /// The most processes of one function, and so the most turns at once
+    /// The most turns at once, and so the most processes of one function
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub max_functions: u16,
+    /// How many turns a process of the function ai runs at once, as on Lambda's managed instances; it is told so by
+    /// AWS_LAMBDA_MAX_CONCURRENCY
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub turns_per_process: u8,
     /// Runs EXECUTABLE, which must speak the Lambda Runtime API, as the function NAME; may be repeated
     #[arg(long = "function", value_name = "NAME=EXECUTABLE")]
     pub functions: Vec<NamedExecutable>,

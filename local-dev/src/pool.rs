@@ -4,6 +4,9 @@
 //! none is free, a process is started for it; at the limit it is refused. The caller feeds `handle_*` and then carries
 //! out every [`Action`] that [`Pool::poll_action`] returns.
 //!
+//! Where a process runs several invocations at once, what is called a process here is one of its places
+//! (`places.rs`).
+//!
 //! A process goes `Starting → Idle → Busy → Finishing → Idle …`. *Finishing* is the moment between the end of a response
 //! and the request for the next invocation.
 
@@ -15,15 +18,18 @@ use uuid::Uuid;
 /// Names one invocation; its text form is the request id that the function sees.
 pub type InvocationId = Uuid;
 
-/// Names one process of a function for as long as `local-dev` runs; never used twice.
+/// Names one place of a function for as long as `local-dev` runs; never used twice. Where a process runs one invocation at a
+/// time, it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProcessId(pub u64);
+pub struct PlaceId(pub u64);
 
 /// The numbers that shape a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolLimits {
-    /// The most processes at once, and so the most invocations.
+    /// The most places at once, and so the most invocations.
     pub most: usize,
+    /// How many places a process has: how many invocations it runs at once.
+    pub per_process: usize,
     /// How many processes are kept even when nothing is asked of them.
     pub warm: usize,
     /// How long a process above `warm` may stay idle.
@@ -38,6 +44,7 @@ impl Default for PoolLimits {
     fn default() -> Self {
         Self {
             most: 32,
+            per_process: 1,
             warm: 1,
             idle: Duration::from_secs(60),
             start: Duration::from_secs(10),
@@ -50,11 +57,11 @@ impl Default for PoolLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Start a process under this name.
-    Start(ProcessId),
+    Start(PlaceId),
     /// Give the invocation to the process, which is asking for one.
-    Deliver(ProcessId, InvocationId),
+    Deliver(PlaceId, InvocationId),
     /// Kill the process. The pool has forgotten it.
-    Kill(ProcessId),
+    Kill(PlaceId),
     /// Tell the caller that nothing more will come of its invocation.
     End(InvocationId, Ending),
 }
@@ -113,7 +120,7 @@ struct Waiting {
 #[derive(Debug)]
 pub struct Pool {
     limits: PoolLimits,
-    processes: BTreeMap<ProcessId, ProcessState>,
+    processes: BTreeMap<PlaceId, ProcessState>,
     waiting: VecDeque<Waiting>,
     actions: VecDeque<Action>,
     last_process: u64,
@@ -155,7 +162,7 @@ impl Pool {
     }
 
     /// A process asks for an invocation.
-    pub fn handle_next(&mut self, now: Instant, process: ProcessId) {
+    pub fn handle_next(&mut self, now: Instant, process: PlaceId) {
         let Some(state) = self.processes.get_mut(&process) else { return };
         if let ProcessState::Busy { invocation, .. } = *state {
             // It asked for more without a response: on Lambda, too, that ends the invocation as failed.
@@ -169,7 +176,7 @@ impl Pool {
     }
 
     /// The response of the invocation has been read to its end, or its error.
-    pub fn handle_responded(&mut self, process: ProcessId, invocation: InvocationId) {
+    pub fn handle_responded(&mut self, process: PlaceId, invocation: InvocationId) {
         let Some(state) = self.processes.get_mut(&process) else { return };
         if let ProcessState::Busy { invocation: running, deadline, .. } = *state
             && running == invocation
@@ -179,7 +186,7 @@ impl Pool {
     }
 
     /// The process has ended, or could not be started.
-    pub fn handle_exit(&mut self, now: Instant, process: ProcessId) {
+    pub fn handle_exit(&mut self, now: Instant, process: PlaceId) {
         let Some(state) = self.processes.remove(&process) else { return };
         match state {
             ProcessState::Busy { invocation, .. } => self.end(invocation, Ending::Exited),
@@ -235,21 +242,21 @@ impl Pool {
     }
 
     /// The processes and what each is doing, oldest first.
-    pub fn processes(&self) -> impl Iterator<Item = (ProcessId, &ProcessState)> {
+    pub fn processes(&self) -> impl Iterator<Item = (PlaceId, &ProcessState)> {
         self.processes.iter().map(|(process, state)| (*process, state))
     }
 
     /// What the process is doing; `None` for one that is gone.
     #[must_use]
-    pub fn process(&self, process: ProcessId) -> Option<&ProcessState> {
+    pub fn process(&self, process: PlaceId) -> Option<&ProcessState> {
         self.processes.get(&process)
     }
 
-    /// Whether a process runs the invocation.
+    /// Where the invocation runs.
     #[must_use]
-    pub fn is_running(&self, invocation: InvocationId) -> bool {
+    pub fn running(&self, invocation: InvocationId) -> Option<PlaceId> {
         let runs = |state: &ProcessState| matches!(state, ProcessState::Busy { invocation: running, .. } if *running == invocation);
-        self.processes.values().any(runs)
+        self.processes.iter().find(|(_, state)| runs(state)).map(|(process, _)| *process)
     }
 
     /// How many invocations wait for a process.
@@ -258,7 +265,7 @@ impl Pool {
         self.waiting.len()
     }
 
-    fn idle_used_last(&self) -> Option<ProcessId> {
+    fn idle_used_last(&self) -> Option<PlaceId> {
         let idle = self.processes.iter().filter_map(|(process, state)| match state {
             ProcessState::Idle { since } => Some((*since, *process)),
             _ => None,
@@ -275,12 +282,12 @@ impl Pool {
 
     fn start(&mut self, now: Instant) {
         self.last_process += 1;
-        let process = ProcessId(self.last_process);
+        let process = PlaceId(self.last_process);
         self.processes.insert(process, ProcessState::Starting { since: now });
         self.actions.push_back(Action::Start(process));
     }
 
-    fn deliver(&mut self, process: ProcessId, Waiting { invocation, deadline }: Waiting) {
+    fn deliver(&mut self, process: PlaceId, Waiting { invocation, deadline }: Waiting) {
         self.processes.insert(process, ProcessState::Busy { invocation, deadline, abandoned: false });
         self.actions.push_back(Action::Deliver(process, invocation));
     }
@@ -314,7 +321,7 @@ impl Pool {
 
     fn kill_late_processes(&mut self, now: Instant) {
         let late = |state: &ProcessState| !matches!(state, ProcessState::Idle { .. }) && self.late_at(state) <= now;
-        let late: Vec<ProcessId> = self.processes().filter(|(_, state)| late(state)).map(|(id, _)| id).collect();
+        let late: Vec<PlaceId> = self.processes().filter(|(_, state)| late(state)).map(|(id, _)| id).collect();
         for process in late {
             self.actions.push_back(Action::Kill(process));
             if let Some(ProcessState::Busy { invocation, .. }) = self.processes.get(&process) {
@@ -336,7 +343,7 @@ impl Pool {
 
     /// Lets go the processes that were idle longest, down to the warm ones.
     fn let_go_idle(&mut self, now: Instant) {
-        let mut idle: Vec<(Instant, ProcessId)> = self
+        let mut idle: Vec<(Instant, PlaceId)> = self
             .processes()
             .filter_map(|(process, state)| match state {
                 ProcessState::Idle { since } if *since + self.limits.idle <= now => Some((*since, process)),

@@ -47,18 +47,18 @@ impl Scene {
     }
 
     fn next(&mut self, process: u64) -> Vec<String> {
-        self.pool.handle_next(self.now, ProcessId(process));
+        self.pool.handle_next(self.now, PlaceId(process));
         self.actions()
     }
 
     fn responded(&mut self, process: u64, invocation: u128) -> Vec<String> {
-        self.pool.handle_responded(ProcessId(process), Uuid::from_u128(invocation));
+        self.pool.handle_responded(PlaceId(process), Uuid::from_u128(invocation));
         self.actions()
     }
 
     /// The process ends; what the owner does next is to let time pass.
     fn exit(&mut self, process: u64) -> Vec<String> {
-        self.pool.handle_exit(self.now, ProcessId(process));
+        self.pool.handle_exit(self.now, PlaceId(process));
         self.pool.handle_time(self.now);
         self.actions()
     }
@@ -200,7 +200,7 @@ fn a_caller_that_leaves_does_not_free_the_process() {
     let mut scene = Scene::warm(1);
     scene.invoke(1);
     scene.pool.handle_caller_gone(Uuid::from_u128(1));
-    let state = scene.pool.process(ProcessId(1));
+    let state = scene.pool.process(PlaceId(1));
     assert!(matches!(state, Some(ProcessState::Busy { abandoned: true, .. })), "{state:?}");
     assert_eq!(scene.invoke(2), ["end 2 Throttled"]);
     scene.responded(1, 1);
@@ -293,7 +293,7 @@ mod any_sequence {
             Step::Next(index) => {
                 if let Some(process) = pick(scene, index) {
                     ledger.delivered.remove(&process);
-                    scene.pool.handle_next(scene.now, ProcessId(process));
+                    scene.pool.handle_next(scene.now, PlaceId(process));
                 }
             }
             Step::Respond(index) => {
@@ -301,12 +301,12 @@ mod any_sequence {
                     && let Some(invocation) = ledger.delivered.remove(&process)
                 {
                     ledger.open.remove(&invocation);
-                    scene.pool.handle_responded(ProcessId(process), Uuid::from_u128(invocation));
+                    scene.pool.handle_responded(PlaceId(process), Uuid::from_u128(invocation));
                 }
             }
             Step::Exit(index) => {
                 if let Some(process) = pick(scene, index) {
-                    scene.pool.handle_exit(scene.now, ProcessId(process));
+                    scene.pool.handle_exit(scene.now, PlaceId(process));
                 }
             }
             Step::Leave(invocation) => {

@@ -12,13 +12,19 @@ use tokio::task::JoinHandle;
 
 use crate::function::Function;
 use crate::listener::PromptListener;
-use crate::pool::ProcessId;
 use crate::runtime_api;
 
 /// The memory that a function believes to have, MB. Nothing here enforces it.
 const MEMORY_MB: &str = "128";
 /// The region that a function believes to be in.
 const REGION: &str = "us-east-1";
+
+/// How many invocations a process is to run at once; there where it is more than one.
+const MAX_CONCURRENCY: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
+
+/// Names one process of a function for as long as `local-dev` runs; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId(pub u64);
 
 /// A program that speaks the Lambda Runtime API, and how to start it.
 #[derive(Clone, Debug)]
@@ -40,7 +46,7 @@ impl FunctionProgram {
         format!("arn:aws:lambda:{REGION}:000000000000:function:{}", self.name)
     }
 
-    fn command(&self, process: ProcessId, runtime_api: SocketAddr) -> Command {
+    fn command(&self, process: ProcessId, at_once: usize, runtime_api: SocketAddr) -> Command {
         let mut command = Command::new(&self.executable);
         command
             .args(&self.args)
@@ -54,7 +60,11 @@ impl FunctionProgram {
             .env("AWS_REGION", REGION)
             .env("AWS_DEFAULT_REGION", REGION)
             .env("_HANDLER", "bootstrap")
+            .env_remove(MAX_CONCURRENCY)
             .envs(self.env.iter().map(|(name, value)| (name, value)));
+        if at_once > 1 {
+            command.env(MAX_CONCURRENCY, at_once.to_string());
+        }
         command
     }
 }
@@ -93,13 +103,18 @@ pub struct FunctionProcess {
 }
 
 impl FunctionProcess {
-    /// Starts the program. When it ends, `function` is told.
+    /// Starts the program, which is to run so many invocations at once. When it ends, `function` is told.
     ///
     /// # Errors
     /// There is no free port, or the executable cannot be run.
-    pub fn start(program: &FunctionProgram, id: ProcessId, function: Function) -> Result<Self, StartError> {
+    pub fn start(
+        program: &FunctionProgram,
+        id: ProcessId,
+        at_once: usize,
+        function: Function,
+    ) -> Result<Self, StartError> {
         let listener = listen().map_err(|source| StartError::Port { name: program.name.clone(), source })?;
-        let spawn = |address| own_group(&mut program.command(id, address)).spawn();
+        let spawn = |address| own_group(&mut program.command(id, at_once, address)).spawn();
         let mut child = listener.local_addr().and_then(spawn).map_err(|source| StartError::Spawn {
             name: program.name.clone(),
             executable: program.executable.clone(),

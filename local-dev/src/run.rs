@@ -265,6 +265,8 @@ fn start_functions(options: &Options, executable: &Path, settings: &Settings) ->
     }
     let limits = PoolLimits { most: options.max_functions.into(), ..PoolLimits::default() };
     let start = |(name, (executable, args)): (String, (PathBuf, Vec<OsString>))| {
+        let per_process = if name == Role::Ai.name() { options.turns_per_process.into() } else { 1 };
+        let limits = PoolLimits { per_process, ..limits };
         let program = FunctionProgram { name: name.clone(), executable, args, env: settings.env.clone() };
         (name, RunningFunction::start(program, limits))
     };

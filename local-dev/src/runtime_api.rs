@@ -18,7 +18,8 @@ use tokio::sync::oneshot;
 
 use crate::function::{Claim, Function};
 use crate::invocation::{FunctionError, Invocation, Reply};
-use crate::pool::{InvocationId, ProcessId};
+use crate::pool::InvocationId;
+use crate::process::ProcessId;
 use crate::relay::{self, Relayed};
 
 /// The longest response that is not streamed, bytes: Lambda's 6 MB.

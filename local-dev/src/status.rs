@@ -97,7 +97,7 @@ pub struct FunctionStatus {
     pub processes: Vec<ProcessStatus>,
 }
 
-/// One process of a function.
+/// One process of a function. One that may run several invocations at once is here once for each that it is ready for.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProcessStatus {
     /// Its process id.

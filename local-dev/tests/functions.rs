@@ -187,6 +187,67 @@ async fn idle_processes_are_let_go_except_the_warm_one() -> Result<()> {
 }
 
 #[tokio::test]
+async fn several_invocations_share_a_process_that_may_run_so_many() -> Result<()> {
+    let scene = Scene::start(PoolLimits { per_process: 2, ..limits(3) }).await?;
+    let gate = Gate::new().await?;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push((scene.invoke(json!(["say_who", gate.step()?])).await?, gate.arrival().await?));
+    }
+    assert_eq!(scene.invoke(json!(["say_who"])).await?.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(scene.status().await?["starts"], 2);
+    let mut pids = Vec::new();
+    for (response, held_here) in held {
+        drop(held_here);
+        pids.push(text(response).await?);
+    }
+    pids.sort();
+    pids.dedup();
+    assert_eq!(pids.len(), 2);
+    assert!(pids.concat().contains(&scene.who().await?), "the next one needs no new process");
+    scene.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_late_invocation_leaves_the_others_of_its_process_alone() -> Result<()> {
+    let limits = PoolLimits { per_process: 2, grace: Duration::from_millis(50), ..limits(2) };
+    let scene = Scene::start(limits).await?;
+    let gate = Gate::new().await?;
+    let other = scene.invoke(json!(["say_who", gate.step()?, { "say": "end\n" }])).await?;
+    let held = gate.arrival().await?;
+    let payload = json!({ "steps": ["hang"], "deadline_ms": now_ms() + 100 });
+    assert!(text(invoke(scene.address, &payload).await?).await?.contains("Task timed out"));
+    drop(held);
+    let other = text(other).await?;
+    assert!(other.ends_with("end\n"), "{other}");
+    scene.until(|status| status["ended"] == 1).await?;
+    assert!(!other.starts_with(&scene.who().await?), "where something hangs nothing is begun any more");
+    assert_eq!(scene.status().await?["starts"], 2);
+    scene.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_process_that_dies_takes_all_of_its_invocations_along() -> Result<()> {
+    let scene = Scene::start(PoolLimits { per_process: 2, ..limits(2) }).await?;
+    let gate = Gate::new().await?;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.push((scene.invoke(json!(["say_who", gate.step()?])).await?, gate.arrival().await?));
+    }
+    let status = scene.status().await?;
+    assert_eq!((status["starts"].as_u64(), states(&status)), (Some(1), vec!["busy"; 2]));
+    kill_9(&status["processes"][0]["pid"].to_string())?;
+    for (response, _) in held {
+        assert!(text(response).await.is_err());
+    }
+    scene.who().await?;
+    scene.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_function_that_cannot_start_is_reported_to_its_caller() -> Result<()> {
     let scene = Scene::start_with(limits(1), vec![("TEST_FUNCTION_CANNOT_START", "1")]).await?;
     let response = scene.invoke(json!(["say_who"])).await?;

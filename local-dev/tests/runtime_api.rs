@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 use http::StatusCode;
 use local_dev::listener::PromptListener;
-use local_dev::pool::{PoolLimits, ProcessId};
+use local_dev::pool::PoolLimits;
+use local_dev::process::ProcessId;
 use local_dev::runtime_api;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

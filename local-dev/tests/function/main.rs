@@ -42,7 +42,7 @@ async fn main() -> Result<(), Error> {
         std::process::exit(3);
     }
     local_dev::role::end_with_parent();
-    lambda_runtime::run(service_fn(run)).await
+    lambda_runtime::run_concurrent(service_fn(run)).await
 }
 
 async fn run(event: LambdaEvent<Payload>) -> Result<Response<Body>, Error> {

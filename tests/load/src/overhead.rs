@@ -49,6 +49,9 @@ pub(crate) struct Options {
     /// Tokens of an answer
     #[arg(long, default_value_t = 30)]
     tokens: usize,
+    /// How many turns a process of the function runs at once; several numbers are tried one after the other, as in 1,64
+    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u8).range(1..=64))]
+    turns_per_process: Vec<u8>,
 }
 
 /// Turns at the start that are looked at one by one: the first of all, and then those that are not counted.
@@ -56,6 +59,13 @@ const WARM_UP: usize = 20;
 
 /// How long all processes may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a turn may take. One that takes longer is dropped, and ends nothing else.
+const LONGEST_TURN: Duration = Duration::from_secs(60);
+
+/// From one visitor's first turn to the next one's, in the second part: so that the function's processes are not all started
+/// in the same moment.
+const APART: Duration = Duration::from_millis(20);
 
 /// What a turn's visitor saw, Unix microseconds.
 #[derive(Debug, Clone, Copy)]
@@ -74,24 +84,30 @@ struct Frontdesk {
 }
 
 pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
+    for at_once in &options.turns_per_process {
+        let table = measure(options, *at_once).await?;
+        println!("Turns that a process of the function runs at once: {at_once}\n\n{table}");
+    }
+    println!("Time to the first token without the provider's own, of {} ms.", options.first_token_ms);
+    Ok(())
+}
+
+/// All processes are started anew, so that none has done anything before.
+async fn measure(options: &Options, turns_per_process: u8) -> anyhow::Result<Table> {
     let provider = Provider::start(provider::Options::default()).await?;
     provider.change(|settings| {
         settings.answers.stamp = true;
-        settings.answers.tokens = Some(options.tokens);
+        settings.answers.tokens = Some(2);
         settings.answers.first_token_ms = Latency::Fixed(f64::from(options.first_token_ms));
         settings.answers.per_token_ms = Latency::Fixed(f64::from(options.per_token_ms));
     })?;
-    let frontdesk = Frontdesk::start(options, &provider.url()).await?;
+    let frontdesk = Frontdesk::start(options, turns_per_process, &provider.url()).await?;
     let mut sources = Sources::new(std::process::id());
     let mut table = Table::new(&["turns", "n", "median", "p99", "largest", "dropped"]);
 
-    let mut visitor = Visitor::join(&frontdesk.address, "shop", sources.next(), "").await?;
-    let mut random = Random::new(1);
-    provider.change(|settings| settings.answers.tokens = Some(2))?;
-    let mut alone = Vec::new();
-    for _ in 0..WARM_UP + options.turns {
-        alone.push(take_turn(&mut visitor, &mut random).await?);
-    }
+    let visitor = Visitor::join(&frontdesk.address, "shop", sources.next(), "").await?;
+    // In a task, as all others are: the thread that waits for the end of everything is woken later than those that read.
+    let alone = tokio::spawn(one_at_a_time(visitor, WARM_UP + options.turns)).await??;
     let added = added(&provider, &alone)?;
     row(&mut table, "the first after the start", &added[..1], 0);
     if let Some(hundredth) = added.get(99) {
@@ -105,9 +121,16 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
         row(&mut table, &format!("{} streams at once", options.streams), &added, dropped);
     }
     frontdesk.stop().await?;
-    println!("{table}");
-    println!("Time to the first token without the provider's own, of {} ms.", options.first_token_ms);
-    Ok(())
+    Ok(table)
+}
+
+async fn one_at_a_time(mut visitor: Visitor, turns: usize) -> anyhow::Result<Vec<Seen>> {
+    let mut random = Random::new(1);
+    let mut seen = Vec::with_capacity(turns);
+    for _ in 0..turns {
+        seen.push(take_turn(&mut visitor, &mut random).await?);
+    }
+    Ok(seen)
 }
 
 fn row(table: &mut Table, turns: &str, added: &[Duration], dropped: usize) {
@@ -126,9 +149,11 @@ async fn at_once(
     sources: &mut Sources,
 ) -> anyhow::Result<(Vec<Duration>, usize)> {
     let mut starting = JoinSet::new();
+    let began = Instant::now();
     for number in 0..options.streams {
         let mut visitor = Visitor::join(&frontdesk.address, "shop", sources.next(), "").await?;
         starting.spawn(async move {
+            sleep_until(began + APART * number as u32).await;
             take_turn(&mut visitor, &mut Random::new(number as u64)).await?;
             anyhow::Ok(visitor)
         });
@@ -174,6 +199,10 @@ async fn at_once(
 
 /// Asks, and waits for the whole answer.
 async fn take_turn(visitor: &mut Visitor, random: &mut Random) -> anyhow::Result<Seen> {
+    timeout(LONGEST_TURN, ask(visitor, random)).await.context("a turn that does not end")?
+}
+
+async fn ask(visitor: &mut Visitor, random: &mut Random) -> anyhow::Result<Seen> {
     let sent = unix_us();
     visitor.say(random, "How long does it take?".to_owned()).await?;
     let mut first = None;
@@ -208,7 +237,7 @@ fn added(provider: &Provider, seen: &[Seen]) -> anyhow::Result<Vec<Duration>> {
 }
 
 impl Frontdesk {
-    async fn start(options: &Options, model_url: &str) -> anyhow::Result<Self> {
+    async fn start(options: &Options, turns_per_process: u8, model_url: &str) -> anyhow::Result<Self> {
         let program = match &options.local_dev {
             Some(program) => program.clone(),
             None => std::env::current_exe()?.with_file_name("local-dev"),
@@ -224,6 +253,7 @@ impl Frontdesk {
             .args(["--model", "stamped", "--model-url", model_url])
             .args(["--node-port", &node.port().to_string()])
             .args(["--max-functions", &(options.streams + 8).to_string()])
+            .args(["--turns-per-process", &turns_per_process.to_string()])
             .arg("--config")
             .arg(&file);
         let mut child = command.spawn().context("local-dev cannot be started")?;
