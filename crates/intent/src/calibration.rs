@@ -1,5 +1,6 @@
 //! From scores to confidence, and the thresholds: all chosen on messages that the judging model had not learned from.
 
+mod bound;
 mod fit;
 
 use serde::{Deserialize, Serialize};
@@ -9,8 +10,12 @@ use crate::train::softmax::softmax;
 /// Of the messages in scope, the share that the threshold for "out of scope" must keep.
 pub const KEPT_IN_SCOPE: f64 = 0.95;
 
-/// How precise instant answers must be: of those that would be given, the share that is right.
+/// How precise instant answers must be: of those that would be given, the share that is right, by a lower bound for messages
+/// that nobody has seen yet.
 pub const INSTANT_PRECISION: f64 = 0.98;
+
+/// An intent for people needs only this confidence to go to them at once: a person puts right what a text would not.
+pub const FOR_PEOPLE: f32 = 0.9;
 
 /// How precise a sure decision must be, when no model answers.
 pub const SURE_PRECISION: f64 = 0.9;
@@ -117,6 +122,11 @@ impl Calibration {
     /// Whether an answer may be given at once, with no model called.
     pub(crate) fn is_instant(&self, judged: &Judged) -> bool {
         judged.in_scope && self.instant.is_some_and(|least| judged.confidence >= least)
+    }
+
+    /// Whether people may take over at once, where the intent is one of theirs.
+    pub(crate) fn is_for_people(&self, judged: &Judged) -> bool {
+        judged.in_scope && judged.confidence >= FOR_PEOPLE
     }
 
     /// Whether all numbers are such that a judgement makes sense.

@@ -34,9 +34,9 @@ pub struct Report {
     pub sure: Counted,
     /// Messages that would be asked back; right: one of the two is the right one.
     pub asked_back: Counted,
-    /// Messages that would be answered at once.
+    /// Messages that would be answered at once by their confidence.
     pub instant: Counted,
-    /// The least confidence of an instant answer.
+    /// The least confidence of an instant answer; none: examples alone are answered at once.
     pub instant_confidence: Option<f32>,
     /// The least confidence of a sure decision.
     pub sure_confidence: f32,

@@ -10,7 +10,7 @@
 //! | 4 | how many features are known: `n` |
 //! | 4 | bits of the vocabulary: `b` |
 //! | 4 | what an unknown piece counts (this and all below that is not whole: 32-bit floats) |
-//! | | texts: JSON, `{"intents": […], "calibration": {…}}` |
+//! | | texts: JSON, `{"intents": […], "calibration": {…}, "examples": […]}` |
 //! | 2^b / 8 | the vocabulary's map |
 //! | n × 4, n × 4 | importance and scale of each row |
 //! | k × 4 | bias of each intent |
@@ -24,6 +24,7 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
+use crate::examples::Examples;
 use crate::intents::{Intent, Intents, IntentsError, MAX_INTENTS, MIN_INTENTS};
 use crate::linear::Linear;
 use crate::model::Model;
@@ -60,6 +61,8 @@ pub enum FileError {
 struct Texts<I> {
     intents: I,
     calibration: Calibration,
+    #[serde(default)]
+    examples: Examples,
 }
 
 impl Model {
@@ -106,7 +109,11 @@ impl Model {
     }
 
     fn body(&self) -> io::Result<Vec<u8>> {
-        let texts = serde_json::to_vec(&Texts { intents: &self.intents, calibration: self.calibration })?;
+        let texts = serde_json::to_vec(&Texts {
+            intents: &self.intents,
+            calibration: self.calibration,
+            examples: self.examples.clone(),
+        })?;
         let Linear { space, intents, bias, scales, weights } = &self.linear;
         let mut body =
             Vec::with_capacity(texts.len() + weights.len() + scales.len() * 8 + space.vocabulary.map().len() * 8);
@@ -154,7 +161,8 @@ fn read_body(mut rest: Bytes<'_>) -> Result<Model, FileError> {
     }
     let space = Space { vocabulary, importance, unknown: unknown.into_iter().sum() };
     let linear = Linear { space, intents, bias, scales, weights };
-    Ok(Model { intents: texts.intents, linear, calibration: texts.calibration })
+    let Texts { intents, calibration, examples } = texts;
+    Ok(Model { intents, linear, calibration, examples })
 }
 
 /// What is left to be read.

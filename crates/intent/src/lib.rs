@@ -10,6 +10,7 @@
 
 mod calibration;
 mod evaluation;
+mod examples;
 mod features;
 mod file;
 mod intents;
@@ -22,7 +23,9 @@ mod text;
 mod train;
 mod vocabulary;
 
-pub use calibration::{ASK_BACK_BOTH, ASK_BACK_SECOND, INSTANT_PRECISION, KEPT_IN_SCOPE, SURE_MARGIN, SURE_PRECISION};
+pub use calibration::{
+    ASK_BACK_BOTH, ASK_BACK_SECOND, FOR_PEOPLE, INSTANT_PRECISION, KEPT_IN_SCOPE, SURE_MARGIN, SURE_PRECISION,
+};
 pub use evaluation::{Confusion, Counted, IntentReport, MAX_FOLDS, Messages, Report};
 pub use file::{FileError, MAX_FILE_BYTES};
 pub use intents::{

@@ -2,6 +2,7 @@
 
 use crate::calibration::{Calibration, Judged, Verdict};
 use crate::evaluation::Report;
+use crate::examples::Examples;
 use crate::features::{self, Kind};
 use crate::intents::{Action, Intent, Intents};
 use crate::language::choose_language;
@@ -19,6 +20,7 @@ pub struct Model {
     pub(crate) intents: Vec<Intent>,
     pub(crate) linear: Linear,
     pub(crate) calibration: Calibration,
+    pub(crate) examples: Examples,
 }
 
 /// A model, and how well it does.
@@ -112,10 +114,12 @@ impl Model {
     /// Learns from the examples, the titles and the replies of `intents`. Takes seconds for ten thousand examples; the same
     /// intents give the same model.
     pub fn train(intents: &Intents) -> Trained {
-        Self::train_within(intents, train::MOST_WEIGHT_BYTES)
+        let mut trained = Self::train_within(intents, train::MOST_WEIGHT_BYTES);
+        trained.model.examples = Examples::of(intents);
+        trained
     }
 
-    /// As [`Model::train`], with weights of at most `most_bytes`.
+    /// As [`Model::train`], with weights of at most `most_bytes`, and without knowing its examples again.
     pub(crate) fn train_within(intents: &Intents, most_bytes: usize) -> Trained {
         let lessons = train::lessons(intents);
         let calibrated = train::calibrate(&lessons, intents.intents.len(), most_bytes, None);
@@ -124,6 +128,7 @@ impl Model {
             intents: intents.intents.iter().map(without_examples).collect(),
             linear: train::learn(&lessons, intents.intents.len(), most_bytes),
             calibration: calibrated.calibration,
+            examples: Examples::default(),
         };
         Trained { model, report: Report::of(&intents.intents, &lessons, &calibrated) }
     }
@@ -133,7 +138,8 @@ impl Model {
         &self.intents
     }
 
-    /// The least confidence of an instant answer; none: cross-validation never found one that is precise enough.
+    /// The least confidence of an instant answer; none: cross-validation never found one that is precise enough, and examples
+    /// alone are answered at once.
     pub fn instant_confidence(&self) -> Option<f32> {
         self.calibration.instant
     }
@@ -193,12 +199,17 @@ impl Model {
         }
     }
 
-    /// The reply to `text`, if the model is so sure of it that no language model needs to be asked: at this confidence
-    /// at least 98 % were right in cross-validation.
+    /// The reply to `text`, if it is so sure that no language model needs to be asked: the message is one of the intent's own
+    /// examples, or from this confidence on at least 98 % will be right ([`INSTANT_PRECISION`](crate::INSTANT_PRECISION)), or
+    /// the intent is one for people and the confidence at least [`FOR_PEOPLE`](crate::FOR_PEOPLE).
     pub fn is_sure_enough_for_instant(&self, text: &str, language: &str) -> Option<Reply<'_>> {
-        let judged = self.judge(text);
-        let is_instant = self.calibration.is_instant(&judged);
-        if is_instant { self.reply(&judged, text, language) } else { None }
+        let message = Normal::new(text);
+        let judged = self.calibration.judge(&self.scores(&message));
+        let intent = self.intents.get(judged.best)?;
+        let is_sure = self.calibration.is_instant(&judged)
+            || (intent.handover && self.calibration.is_for_people(&judged))
+            || (judged.in_scope && self.examples.contain(&intent.key, &message));
+        if is_sure { self.reply(&judged, text, language) } else { None }
     }
 
     pub(crate) fn judge(&self, text: &str) -> Judged {

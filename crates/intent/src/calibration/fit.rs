@@ -1,9 +1,14 @@
 //! How the numbers of a calibration are chosen.
 
+use super::bound::{Group, least_precision};
 use super::{Calibration, INSTANT_PRECISION, Judged, KEPT_IN_SCOPE, LEAST_SURE, MOST_SURE, SURE_PRECISION};
 
 /// Fewer messages out of scope than this say nothing about how likely a score is in scope.
 const LEAST_OUT_OF_SCOPE: usize = 10;
+
+/// The bound of instant answers is tried at every message where there are few, else at every so many.
+const FEW_JUDGED: usize = 1_000;
+const TRIED_EVERY: usize = 20;
 
 /// The temperature is chosen on at most so many messages.
 const MOST_FOR_SHARPNESS: usize = 3_000;
@@ -30,21 +35,13 @@ pub(super) fn fit(scores: &[Vec<f32>], truths: &[Option<usize>]) -> Calibration 
         (calibration.scope_slope, calibration.scope_middle) = scope_curve(&inside, &outside);
     }
     calibration.least_score = least_score(&mut inside, &outside);
-    let judged: Vec<_> = (scores.iter().zip(truths))
-        .map(|(scores, truth)| calibration.judge(scores).with(*truth))
-        .filter(|(judged, _)| judged.in_scope)
-        .map(|(judged, is_right)| (judged.confidence, is_right))
-        .collect();
-    calibration.instant = least_confidence(judged.clone(), INSTANT_PRECISION);
-    let sure = least_confidence(judged, SURE_PRECISION).unwrap_or(MOST_SURE);
+    let judged: Vec<_> = scores.iter().zip(truths).map(|(scores, truth)| (calibration.judge(scores), *truth)).collect();
+    calibration.instant = least_instant(&judged);
+    let kept = judged.iter().filter(|(judged, _)| judged.in_scope);
+    let kept = kept.map(|(judged, truth)| (judged.confidence, *truth == Some(judged.best))).collect();
+    let sure = least_confidence(kept, SURE_PRECISION).unwrap_or(MOST_SURE);
     calibration.sure = sure.clamp(LEAST_SURE, MOST_SURE);
     calibration
-}
-
-impl Judged {
-    fn with(self, truth: Option<usize>) -> (Self, bool) {
-        (self, truth == Some(self.best))
-    }
 }
 
 /// The sharpness at which the right intents are likeliest (least negative log likelihood, which has one minimum).
@@ -120,6 +117,31 @@ fn least_score(inside: &mut [f32], outside: &[f32]) -> f32 {
     all_refused.min(highest_allowed)
 }
 
+/// The lowest confidence above which the bound for messages that nobody has seen yet is as precise as promised. Where fewer
+/// than ten messages out of scope are known, nothing can be said of them, and the promise is for messages in scope.
+fn least_instant(judged: &[(Judged, Option<usize>)]) -> Option<f32> {
+    let mut order: Vec<&(Judged, Option<usize>)> = judged.iter().filter(|(judged, _)| judged.in_scope).collect();
+    order.sort_unstable_by(|one, other| other.0.confidence.total_cmp(&one.0.confidence));
+    let all_outside = judged.iter().filter(|(_, truth)| truth.is_none()).count();
+    let mut inside = Group { all: judged.len() - all_outside, ..Group::default() };
+    let is_known = all_outside >= LEAST_OUT_OF_SCOPE;
+    let mut outside = Group { all: if is_known { all_outside } else { 0 }, ..Group::default() };
+    let mut least = None;
+    for (index, (one, truth)) in order.iter().enumerate() {
+        let group = if truth.is_some() { &mut inside } else { &mut outside };
+        group.above += 1;
+        group.wrong += usize::from(*truth != Some(one.best));
+        // Equal confidences stand or fall together; and among many messages the bound is tried at some, for it takes a while.
+        let next = order.get(index + 1).map(|next| next.0.confidence);
+        let is_last_of_equals = next.is_none_or(|next| next < one.confidence);
+        let is_tried = order.len() < FEW_JUDGED || index % TRIED_EVERY == 0;
+        if is_last_of_equals && is_tried && least_precision(inside, outside) >= INSTANT_PRECISION {
+            least = Some(one.confidence);
+        }
+    }
+    least
+}
+
 /// The lowest confidence such that of the messages at or above it at least `precision` are right, one more wrong one
 /// assumed, because the next message is not among them.
 fn least_confidence(mut judged: Vec<(f32, bool)>, precision: f64) -> Option<f32> {
@@ -150,6 +172,24 @@ mod tests {
         assert_eq!(least_confidence(judged(49, 5), 0.98), Some(0.9 - 48.0 * 1e-4));
         assert_eq!(least_confidence(judged(200, 5), 0.98), Some(0.5 - 2.0 * 1e-4));
         assert_eq!(least_confidence(Vec::new(), 0.98), None);
+    }
+
+    #[test]
+    fn an_instant_answer_is_as_precise_as_promised_for_messages_that_are_yet_to_come() {
+        let one = |confidence: f32, truth| {
+            let judged = Judged { best: 0, second: 1, confidence, second_confidence: 0.0, in_scope: true, score: 1.0 };
+            (judged, truth)
+        };
+        let right = |count: usize| (0..count).map(move |n| one(0.9 - n as f32 * 1e-4, Some(0)));
+        let wrong = |count: usize| (0..count).map(move |n| one(0.5 - n as f32 * 1e-4, Some(1)));
+        let least = |judged: Vec<_>| least_instant(&judged);
+        assert_eq!(least(right(148).chain(wrong(9)).collect()), None, "148 are too few to promise 98 of 100");
+        assert_eq!(least(right(149).chain(wrong(9)).collect()), Some(0.9 - 148.0 * 1e-4));
+        let outside = |count: usize, confidence: f32| (0..count).map(move |_| one(confidence, None));
+        assert_eq!(least(right(400).chain(outside(50, 0.4)).collect()), None, "50 out of scope are too few");
+        assert!(least(right(400).chain(outside(200, 0.4)).collect()).is_some());
+        assert_eq!(least(right(400).chain(outside(200, 0.95)).collect()), None, "they count as wrong");
+        assert_eq!(least(Vec::new()), None);
     }
 
     #[test]

@@ -29,7 +29,10 @@ impl Display for Report {
         writeln!(to, "  asked back       {}", share(self.asked_back))?;
         match self.instant_confidence {
             Some(least) => writeln!(to, "  instant          {} (confidence from {least:.2})", share(self.instant))?,
-            None => writeln!(to, "  instant          never: no confidence is right in 98 of 100 cases; add examples")?,
+            None => writeln!(
+                to,
+                "  instant          examples alone: too few were right to promise 98 of 100; add examples"
+            )?,
         }
         writeln!(
             to,
