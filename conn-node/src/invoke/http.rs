@@ -17,10 +17,13 @@ const FUNCTION_ERROR: &str = "x-amz-function-error";
 /// Names the error that an answer without success is.
 const ERROR_TYPE: &str = "x-amzn-errortype";
 
-/// An [`Invoker`] over HTTP.
+/// An [`Invoker`] over HTTP. A server closes connections that are idle, also in the moment in which one is used again: a request
+/// whose connection breaks before the response is sent once more, on a connection of its own.
 #[derive(Debug, Clone)]
 pub struct HttpInvoker {
     client: reqwest::Client,
+    /// Opens a connection for every request.
+    fresh: reqwest::Client,
     base: String,
 }
 
@@ -30,21 +33,25 @@ impl HttpInvoker {
     /// # Errors
     /// The HTTP client cannot be made.
     pub fn new(base: &str) -> Result<Self, reqwest::Error> {
-        let client = outbound::client().connect_timeout(CONNECT_TIMEOUT).build()?;
-        Ok(Self { client, base: base.trim_end_matches('/').to_owned() })
+        let client = || outbound::client().connect_timeout(CONNECT_TIMEOUT);
+        let fresh = client().pool_max_idle_per_host(0).build()?;
+        Ok(Self { client: client().build()?, fresh, base: base.trim_end_matches('/').to_owned() })
     }
 
     async fn call(&self, function: &str, payload: Bytes, deadline: Millis) -> Result<Body, InvokeError> {
         let url = format!("{}/2015-03-31/functions/{function}/invocations", self.base);
         let unreachable = |reason: String| InvokeError::Unreachable { function: function.to_owned(), reason };
-        let sent = self
-            .client
-            .post(url)
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .timeout(clock::until(deadline, clock::now()))
-            .body(payload)
-            .send()
-            .await;
+        let send = |client: &reqwest::Client| {
+            let request = client.post(&url).header(http::header::CONTENT_TYPE, "application/json");
+            request.timeout(clock::until(deadline, clock::now())).body(payload.clone()).send()
+        };
+        let sent = match send(&self.client).await {
+            Err(error) if outbound::is_broken(&error) => {
+                tracing::debug!(function, "a connection broke before a response; a fresh one is tried");
+                send(&self.fresh).await
+            }
+            sent => sent,
+        };
         let response = match sent {
             Ok(response) => response,
             Err(error) if error.is_timeout() && !error.is_connect() => {
@@ -81,4 +88,62 @@ impl Invoker for HttpInvoker {
 fn error_type(response: &reqwest::Response) -> String {
     let named = response.headers().get(ERROR_TYPE).and_then(|named| named.to_str().ok());
     named.map(|named| format!(" ({named})")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+
+    async fn read_request(connection: &mut TcpStream) {
+        let mut read = Vec::new();
+        while !read.ends_with(b"\r\n\r\n{}") {
+            assert_ne!(connection.read_buf(&mut read).await.unwrap(), 0, "the request ends early");
+        }
+    }
+
+    /// Answers the first request on each of the first `answered` connections, and closes each when another one comes.
+    async fn serve(listener: TcpListener, answered: usize) -> usize {
+        for number in 0.. {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            if number > answered {
+                return number;
+            }
+            read_request(&mut connection).await;
+            if number < answered {
+                connection.write_all(ANSWER).await.unwrap();
+                read_request(&mut connection).await;
+            }
+        }
+        0
+    }
+
+    async fn invoke(invoker: &HttpInvoker) -> Result<Vec<Bytes>, InvokeError> {
+        let body = invoker.invoke("ai", Bytes::from_static(b"{}"), clock::now() + 10_000).await?;
+        body.try_collect().await
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_that_breaks_as_it_is_used_again_fails_no_invocation() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let invoker = HttpInvoker::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let server = tokio::spawn(serve(listener, 2));
+        assert_eq!(invoke(&invoker).await.unwrap(), [Bytes::from_static(b"{}")]);
+        assert_eq!(invoke(&invoker).await.unwrap(), [Bytes::from_static(b"{}")]);
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn an_invocation_whose_fresh_connection_breaks_too_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let invoker = HttpInvoker::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let server = tokio::spawn(serve(listener, 1));
+        invoke(&invoker).await.unwrap();
+        assert!(matches!(invoke(&invoker).await, Err(InvokeError::Unreachable { .. })));
+        server.abort();
+    }
 }

@@ -92,10 +92,17 @@ mod tests {
             source("Elsewhere", "//elsewhere.example/"),
             source("Backwards", "/\\elsewhere.example/"),
         ]);
+        let hidden = sources_of(vec![
+            source("Tab", "/\t/elsewhere.example/"),
+            source("Line", "/\n\\elsewhere.example/"),
+            source("Both", "/\t\\elsewhere.example/"),
+        ]);
         let urls: Vec<_> = kept.iter().flat_map(|all| all.iter()).map(|s| (&*s.title, &*s.url)).collect();
         assert_eq!(urls, [("Returns", "https://shop.example/returns"), ("Script", ""), ("Data", "")]);
         let urls: Vec<_> = more.iter().flat_map(|all| all.iter()).map(|s| &*s.url).collect();
         assert_eq!(urls, ["/en/shipping.html#cost", "", ""]);
+        let urls: Vec<_> = hidden.iter().flat_map(|all| all.iter()).map(|s| &*s.url).collect();
+        assert_eq!(urls, ["", "", ""], "browsers drop tabs and line breaks");
         let long = |bytes: usize| sources_of(vec![source("Long", &format!("/{}", "a".repeat(bytes - 1)))]);
         let lengths = [500, 501].map(|bytes| long(bytes).map(|all| all[0].url.len()));
         assert_eq!(lengths, [Some(500), Some(0)]);

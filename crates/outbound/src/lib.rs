@@ -37,6 +37,13 @@ impl Shared {
     }
 }
 
+/// Whether a connection that was there broke before a response began. One that was idle may have been closed by the server just
+/// then, and nothing of the request was done: it can be sent again, on a connection that is new.
+#[must_use]
+pub fn is_broken(error: &reqwest::Error) -> bool {
+    error.is_request() && !error.is_connect() && !error.is_timeout()
+}
+
 /// `protocols`: what is offered when TLS begins (ALPN). Nothing offered is HTTP/1.1.
 fn client_that_offers(protocols: &[&[u8]]) -> reqwest::ClientBuilder {
     client_with(tls(protocols))

@@ -209,9 +209,10 @@ pub struct Source {
 }
 
 /// Whether a visitor's browser may be led there: `https://…`, `http://…`, or a path of the site whose page the visitor is on.
-/// `//` and `/\` would lead to another host.
+/// `//` and `/\` would lead to another host, and so would `/`, a tab and `/`: browsers drop tabs and line breaks.
 pub fn is_source_address(url: &str) -> bool {
-    let is_path = url.starts_with('/') && !url[1..].starts_with(['/', '\\']);
+    let is_clean = !url.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\');
+    let is_path = is_clean && url.starts_with('/') && !url.starts_with("//");
     url.len() <= MAX_SOURCE_BYTES && (is_path || url.starts_with("https://") || url.starts_with("http://"))
 }
 

@@ -240,6 +240,7 @@ impl ModelBudget {
             }
             Spent::Unknown => {}
             Spent::Tokens { prompt, completion } => {
+                let (prompt, completion) = self.believed(prompt, completion);
                 if prompt > 0 {
                     self.owed.1 += (prompt + completion) as i64 - flight.tokens as i64;
                 }
@@ -250,8 +251,17 @@ impl ModelBudget {
 
     /// The model was asked without a slot: it stood in for another one.
     pub fn handle_unreserved(&mut self, prompt: u64, completion: u64) {
+        let (prompt, completion) = self.believed(prompt, completion);
         self.owed.0 += REQUEST as i64;
         self.owed.1 += (prompt + completion) as i64;
+    }
+
+    /// What a turn may have taken, tokens of question and of answer. No server gives one turn more than it gives in a minute, so
+    /// one that says so is mistaken, and costs a minute at most.
+    fn believed(&self, prompt: u64, completion: u64) -> (u64, u64) {
+        let most = self.limits_now().1.map_or(u64::from(u32::MAX), |limit| limit as u64);
+        let prompt = prompt.min(most);
+        (prompt, completion.min(most - prompt))
     }
 
     /// The next thing to do; `None`: nothing until [`ModelBudget::wakes_at`], or the next input.

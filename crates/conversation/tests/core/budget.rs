@@ -131,6 +131,23 @@ fn what_another_node_learnt_moves_slots_that_are_not_ripe() {
 }
 
 #[test]
+fn a_server_that_counts_more_than_it_gives_in_a_minute_costs_a_minute() {
+    for (prompt, completion) in [(1_000_000_000_000, 3), (3, u64::MAX), (u64::MAX, u64::MAX)] {
+        let mut bench = Bench::new(0, 60_000);
+        bench.ask(1, 5_000);
+        let [call] = bench.calls()[..] else { panic!("one reservation") };
+        bench.budget.handle_reserved(call, 0, bench.now);
+        assert_eq!(bench.outputs(), [Output::Grant(1)]);
+        // 400 were expected.
+        bench.budget.handle_spent(1, Spent::Tokens { prompt, completion });
+        bench.pass(300);
+        let outputs = bench.outputs();
+        let [Output::Settle { tokens: Some(take), requests: None }] = &outputs[..] else { panic!("{outputs:?}") };
+        assert_eq!(take.amount, 59_600);
+    }
+}
+
+#[test]
 fn a_model_without_limits_owes_nothing_and_wakes_nobody_for_it() {
     let mut bench = Bench::new(0, 0);
     bench.ask(1, 5_000);

@@ -72,8 +72,11 @@ fn end(choice: &Value) -> Option<End> {
     }
 }
 
+/// More tokens than any model takes or writes at once. A server that says more is mistaken, and has said nothing.
+const MOST_TOKENS: u64 = 100_000_000;
+
 fn usage(usage: &Value) -> Option<Usage> {
-    let count = |key: &str| usage.get(key).and_then(Value::as_u64);
+    let count = |key: &str| usage.get(key).and_then(Value::as_u64).filter(|count| *count <= MOST_TOKENS);
     let (prompt, completion) = (count("prompt_tokens"), count("completion_tokens"));
     (prompt.is_some() || completion.is_some())
         .then(|| Usage { prompt_tokens: prompt.unwrap_or(0), completion_tokens: completion.unwrap_or(0) })
@@ -140,6 +143,8 @@ mod tests {
         assert_eq!(usage(both), Some(Usage { prompt_tokens: 7, completion_tokens: 2 }));
         let half = r#"{"choices":[],"usage":{"completion_tokens":2}}"#;
         assert_eq!(usage(half), Some(Usage { prompt_tokens: 0, completion_tokens: 2 }));
+        let absurd = r#"{"choices":[],"usage":{"prompt_tokens":1000000000000,"completion_tokens":2}}"#;
+        assert_eq!(usage(absurd), Some(Usage { prompt_tokens: 0, completion_tokens: 2 }), "as if it had not been said");
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl Server {
     async fn ask(&self, client: &Client, prompt: &Prompt, with_tool: bool) -> Result<Opened, ModelError> {
         let body = Bytes::from(request::body(prompt, &self.model, self.max_tokens, self.url.as_str(), with_tool));
         let response = match self.send(client, body.clone()).await {
-            Err(error) if is_broken(&error) => {
+            Err(error) if outbound::is_broken(&error) => {
                 tracing::debug!(model = self.name, "a connection broke before a response; a fresh one is tried");
                 self.send(self.clients.fresh(), body).await
             }
@@ -207,11 +207,6 @@ fn headers(api_key: Option<&str>) -> Option<HeaderMap> {
         headers.insert(AUTHORIZATION, value);
     }
     Some(headers)
-}
-
-/// The connection was there, and broke before the response.
-fn is_broken(error: &reqwest::Error) -> bool {
-    error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
 fn unreachable(error: &reqwest::Error) -> ModelError {
