@@ -32,8 +32,8 @@ fn an_unknown_key_is_refused_with_the_keys_there_are() {
             &format!("{SHOP}theme.colour = \"#000000\""),
         ],
         &expect![[r#"
-            listen: is not a key; the keys here are node, store, bus, functions, turn, limits, tokens, ai, models, ai_proxy, log, sites
-            nod: is not a key; the keys here are node, store, bus, functions, turn, limits, tokens, ai, models, ai_proxy, log, sites
+            listen: is not a key; the keys here are node, store, bus, functions, turn, limits, tokens, ai, models, ai_proxy, log, traces, sites
+            nod: is not a key; the keys here are node, store, bus, functions, turn, limits, tokens, ai, models, ai_proxy, log, traces, sites
             store.folder: is not a key; the keys here are url, data, replicas, timeout_ms
             log.levl: is not a key; the keys here are format, level
             tokens.keys[0].key: is not a key; the keys here are id, secret
