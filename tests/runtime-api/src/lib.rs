@@ -20,7 +20,7 @@ use http::StatusCode;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 pub use crate::process::{Ended, Process};
@@ -35,6 +35,7 @@ pub struct RuntimeApi {
     address: SocketAddr,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
+    has_ended: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -42,6 +43,7 @@ struct Shared {
     waiting: tokio::sync::Mutex<mpsc::UnboundedReceiver<Invocation>>,
     invoke: mpsc::UnboundedSender<Invocation>,
     replies: Mutex<HashMap<String, mpsc::UnboundedSender<Sent>>>,
+    has_ended: watch::Receiver<bool>,
 }
 
 #[derive(Debug)]
@@ -58,7 +60,9 @@ impl RuntimeApi {
     /// There is no free port.
     pub async fn start() -> Result<Self> {
         let (invoke, waiting) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared { waiting: tokio::sync::Mutex::new(waiting), invoke, replies: Mutex::default() });
+        let (has_ended, ended) = watch::channel(false);
+        let waiting = tokio::sync::Mutex::new(waiting);
+        let shared = Arc::new(Shared { waiting, invoke, replies: Mutex::default(), has_ended: ended });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let router = Router::new()
@@ -70,7 +74,7 @@ impl RuntimeApi {
             // It only ends by being aborted.
             let _ = axum::serve(listener, router).await;
         });
-        Ok(Self { address, shared, server })
+        Ok(Self { address, shared, server, has_ended })
     }
 
     /// Where it listens.
@@ -118,6 +122,8 @@ impl RuntimeApi {
         self.server.abort();
         // It was broken off, which is what was wanted.
         let _aborted = (&mut self.server).await;
+        // Its connections live on until what they wait for has come.
+        self.has_ended.send_replace(true);
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
         socket.bind(self.address)?;
@@ -140,7 +146,12 @@ pub fn deadline_ms(within: Duration) -> Result<u64> {
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
-    let Some(invocation) = shared.waiting.lock().await.recv().await else {
+    let mut has_ended = shared.has_ended.clone();
+    let invocation = tokio::select! {
+        _ = has_ended.wait_for(|ended| *ended) => None,
+        invocation = async { shared.waiting.lock().await.recv().await } => invocation,
+    };
+    let Some(invocation) = invocation else {
         return StatusCode::GONE.into_response();
     };
     let headers = [
