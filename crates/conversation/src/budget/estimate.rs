@@ -6,6 +6,11 @@ const LEARNING: f64 = 0.1;
 /// The most tokens one Latin byte or one wide character is thought to be.
 const MAX_RATIO: f64 = 4.0;
 
+/// By how much one turn may exceed what was expected, and these tokens more; what is above that is not learnt from. A server that
+/// says something absurd once must not make every later turn look too large to be served. A true change is learnt in a few turns.
+const MOST_GROWTH: f64 = 4.0;
+const GROWS_FROM: f64 = 100.0;
+
 /// How much text a turn sends, by what tokenizers treat alike.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Size {
@@ -62,10 +67,11 @@ impl Estimates {
         self.turns += 1;
         // The first turns count more: what is not known yet cannot be held on to.
         let step = LEARNING.max(1.0 / self.turns as f64);
+        let learnt = |said: u64, expected: f64| (said as f64).min(MOST_GROWTH * (expected + GROWS_FROM));
         if prompt > 0 {
-            self.learn_prompt(size, prompt as f64, step);
+            self.learn_prompt(size, learnt(prompt, self.prompt(size)), step);
         }
-        self.completion += step * ((completion as f64).min(self.max_tokens) - self.completion);
+        self.completion += step * (learnt(completion, self.completion).min(self.max_tokens) - self.completion);
     }
 
     /// Normalised least mean squares: the error is divided among the three by how much each had to do with it.

@@ -96,7 +96,7 @@ impl Known {
     pub(crate) fn burst(&self, per_minute: f64) -> f64 {
         let shortest = per_minute * SHORTEST_WINDOW_MS / MINUTE_MS;
         let capacity = if self.told.capacity > 0.0 { self.told.capacity.min(per_minute) } else { shortest };
-        (capacity * 0.5).max(self.typical.min(capacity))
+        (capacity * 0.5).max(self.typical)
     }
 
     /// The rate at `scale`, a minute, given how full the model's bucket is.

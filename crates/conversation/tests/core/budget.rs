@@ -147,6 +147,58 @@ fn a_server_that_counts_more_than_it_gives_in_a_minute_costs_a_minute() {
     }
 }
 
+/// A turn a second for `seconds`, each with a clock of 4 s; the store answers as one bucket of `per_minute` tokens would, and a
+/// turn takes `tokens(number)`. How many were granted in the second half.
+fn granted(per_minute: u64, seconds: u64, tokens: impl Fn(u64) -> u64) -> u64 {
+    let mut bench = Bench::new(0, per_minute);
+    let (mut level, mut number, mut late) = (None, 0, 0);
+    for step in 0..seconds * 10 {
+        if step % 10 == 0 {
+            bench.ask(step, bench.now - T0 + 4_000);
+        }
+        for output in bench.outputs() {
+            let take = match &output {
+                Output::Reserve { tokens, .. } | Output::Settle { tokens, .. } => tokens.as_ref(),
+                _ => None,
+            };
+            if let Some(take) = take {
+                let (held, at) = level.unwrap_or((take.burst as f64, bench.now));
+                let flown = (bench.now - at) as f64 * take.per_minute as f64 / 60_000.0;
+                let held = (held + flown).min(take.burst as f64) - take.amount as f64;
+                level = Some((held, bench.now));
+                if let Output::Reserve { call, .. } = output {
+                    let wait = (-held).max(0.0) * 60_000.0 / take.per_minute as f64;
+                    bench.budget.handle_reserved(call, wait as u64, bench.now);
+                }
+            }
+            if let Output::Grant(ticket) = output {
+                number += 1;
+                late += u64::from(step >= seconds * 5);
+                bench.budget.handle_spent(ticket, Spent::Tokens { prompt: tokens(number), completion: 50 });
+            }
+        }
+        bench.pass(100);
+    }
+    late
+}
+
+#[test]
+fn a_small_quota_is_used_although_a_turn_takes_more_than_a_second_of_it() {
+    for per_minute in [3_000, 6_000, 12_000] {
+        let late = granted(per_minute, 600, |_| 150);
+        let quota = per_minute * 5 / 200;
+        assert!(late * 10 >= quota.min(300) * 8, "{late} turns of {quota} with {per_minute} tokens a minute");
+    }
+}
+
+#[test]
+fn one_absurd_count_does_not_make_every_later_turn_too_large() {
+    for lie in [1, 5, 30] {
+        let late = granted(60_000, 600, |number| if number == lie { 100_000_000 } else { 150 });
+        assert!(late >= 270, "{late} of 300 turns after turn {lie} had taken a hundred million tokens");
+    }
+}
+
 #[test]
 fn a_model_without_limits_owes_nothing_and_wakes_nobody_for_it() {
     let mut bench = Bench::new(0, 0);
