@@ -159,6 +159,9 @@ impl Connection {
             // Whoever comes back is in the next conversation. The token would only lead to what is gone.
             return Err(Closing::With(CloseCode::TokenRefused));
         }
+        // Asked before the last look at what there is to send: an answer that comes after it wakes this connection again, and one
+        // that came before is sent below.
+        let leaves = self.node.drain.is_draining() && self.may_leave();
         let mut fed = 0;
         while let Some(piece) = self.held.next_piece(&mut self.position, Audience::Visitor) {
             fed += match piece {
@@ -170,7 +173,7 @@ impl Connection {
         if fed > 0 {
             self.socket.flush().await?;
         }
-        if self.node.drain.is_draining() && self.may_leave() {
+        if leaves {
             return Err(self.go_away().await);
         }
         Ok(())
