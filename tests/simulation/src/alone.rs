@@ -228,7 +228,7 @@ impl Alone {
         let (text, agent): (Arc<str>, Arc<str>) = ("hm".into(), "kim".into());
         let id = MessageId([argument % 16; 16]);
         // Events are told apart by their time: two writers never decide one seq in the same moment here, as they hardly ever
-        // do in the world.
+        // do in the world. So nothing else is decided in this moment, neither before nor after.
         self.now += 1;
         let state = self.watch.state(0);
         let body = match (argument >> 4) % 8 {
@@ -249,6 +249,7 @@ impl Alone {
         let event = Arc::new(Event { seq: self.watch.head(0) + 1, at: self.now, body });
         // The others are as correct as this one: they append what the rules and bounds allow.
         let Ok(after) = state.after(&event) else { return Ok(()) };
+        self.now += 1;
         if event.seq + conversation::RESERVED_EVENTS < self.policy.max_events {
             let (due, previous_at) = (due_at(&after, &self.policy), state.head_at());
             self.store(&Append { event, due, fence: Fence::Open, previous_at })?;

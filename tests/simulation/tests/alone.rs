@@ -4,6 +4,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use simulation::feed;
 
+#[test]
+fn an_event_heard_before_a_loss_is_not_taken_for_the_next_of_another_log() {
+    // A node appends seq 1 while another has: it hears of the other's seq 2, the store loses both, and its own is stored.
+    assert_eq!(feed(&[5, 0, 11, 0, 0, 0, 11, 1, 12, 1, 28, 2]), Ok(()));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
