@@ -1,34 +1,37 @@
 //! The node's own answer, where the function says nothing: by the same intents and the same rules as the function's.
 
-use conversation::{AnswerEnd, HandoverReason, Line, Outcome, Role};
-use intent::{Decision, Model, Reply};
+use std::sync::Arc;
 
-/// What the visitor hears in the function's place: the reply of a sure intent, a question back where two are close, or
-/// nothing of its own. Then the core has the site's own words, and people where it came to that before.
+use conversation::{AnswerEnd, HandoverReason, Invocation, Line, Outcome, Role};
+use intent::{Fallback, Model};
+
+/// What the visitor hears in the function's place: the reply of a sure intent, a question back where two are close, else
+/// that of the site's `texts`, each with its language, that suits the visitor. People, where it came to that before.
 ///
-/// `language` is what the visitor's client shows; `failures` is how many answers right before were fallbacks.
-pub(crate) fn answer(intents: Option<&Model>, lines: &[Line], language: &str, failures: u32) -> Outcome {
-    let Some(intents) = intents else { return Outcome::Failure };
-    match intents.decide(&question(lines), language) {
-        Decision::Sure(reply) if reply.handover => {
-            Outcome::Handover { reason: HandoverReason::Rule, summary: "".into() }
+/// `language` is what the visitor's client shows.
+pub(crate) fn answer(
+    intents: Option<&Model>,
+    texts: &[(Arc<str>, Arc<str>)],
+    invocation: &Invocation,
+    language: &str,
+) -> Outcome {
+    let question = question(&invocation.lines);
+    match intent::fallback(intents, &question, language, invocation.failures) {
+        Fallback::Reply(text) => answered(text.into(), AnswerEnd::Intent),
+        Fallback::AskBack(text) => answered(text.into(), AnswerEnd::Fallback),
+        Fallback::Handover => Outcome::Handover { reason: HandoverReason::Rule, summary: "".into() },
+        Fallback::Nothing if invocation.failures > 0 => Outcome::Failure,
+        Fallback::Nothing => {
+            let texts = texts.iter().map(|(language, text)| (&**language, &**text));
+            let text = language::choose_text(texts, &question, language);
+            text.map_or(Outcome::Failure, |text| answered(text.into(), AnswerEnd::Fallback))
         }
-        Decision::Sure(reply) => answered(text(&reply), AnswerEnd::Intent, false),
-        // Whoever is asked back twice in a row is better off with a person.
-        Decision::AskBack(ask_back) if failures == 0 => answered(ask_back.text, AnswerEnd::Fallback, true),
-        Decision::AskBack(_) | Decision::Unsure => Outcome::Failure,
     }
 }
 
-fn answered(text: String, end: AnswerEnd, offer_person: bool) -> Outcome {
-    Outcome::Answer { text: text.into(), end, offer_person, sources: None }
-}
-
-fn text(reply: &Reply<'_>) -> String {
-    match reply.action {
-        Some((url, label)) => format!("{}\n\n[{label}]({url})", reply.text),
-        None => reply.text.to_owned(),
-    }
+/// A person is offered where the text does not answer.
+fn answered(text: Arc<str>, end: AnswerEnd) -> Outcome {
+    Outcome::Answer { text, end, offer_person: end == AnswerEnd::Fallback, sources: None }
 }
 
 /// What the visitor has said since the last answer.
@@ -62,8 +65,15 @@ mod tests {
         Model::train(&intent::Intents::parse(&toml.concat()).unwrap()).model
     }
 
+    fn heard_by(intents: Option<&Model>, question: &str, failures: u32) -> Outcome {
+        let lines = said(&[(Role::Visitor, question)]);
+        let invocation = Invocation { turn: 1, run: 1, lines, deadline: 0, failures };
+        let texts = [("en", "Sorry."), ("zh", "抱歉。")].map(|(language, text)| (language.into(), text.into()));
+        answer(intents, &texts, &invocation, "en")
+    }
+
     fn heard(question: &str, failures: u32) -> Outcome {
-        answer(Some(&intents()), &said(&[(Role::Visitor, question)]), "en", failures)
+        heard_by(Some(&intents()), question, failures)
     }
 
     #[test]
@@ -82,7 +92,7 @@ mod tests {
     fn two_close_intents_are_asked_about_once() {
         let demo = intent::Intents::parse(include_str!("../../web/demo/intents.toml")).unwrap();
         let demo = Model::train(&demo).model;
-        let heard = |failures| answer(Some(&demo), &said(&[(Role::Visitor, "the parcel")]), "en", failures);
+        let heard = |failures| heard_by(Some(&demo), "the parcel", failures);
         let Outcome::Answer { text, end, offer_person, .. } = heard(0) else { panic!("{:?}", heard(0)) };
         assert!(text.starts_with("Do you mean"), "{text}");
         assert_eq!((end, offer_person), (AnswerEnd::Fallback, true));
@@ -90,9 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn what_no_intent_is_about_is_left_to_the_sites_own_words() {
-        assert_eq!(heard("量子力学是什么", 0), Outcome::Failure);
-        assert_eq!(answer(None, &said(&[(Role::Visitor, "refund money please")]), "en", 0), Outcome::Failure);
+    fn to_what_no_intent_is_about_the_site_has_its_own_words_and_then_people() {
+        for (question, words) in [("量子力学是什么", "抱歉。"), ("xyzzy plugh", "Sorry.")] {
+            let apology = answered(words.into(), AnswerEnd::Fallback);
+            assert_eq!(heard(question, 0), apology);
+            assert_eq!(heard_by(None, question, 0), apology);
+            assert_eq!(heard(question, 1), Outcome::Failure, "the core hands over");
+        }
     }
 
     #[test]

@@ -84,20 +84,20 @@ fn policy(config: &Config, site: &config::Site, salt: u32, has_others: bool) -> 
         give_up_after: config.turn.deadline_ms * 4,
         // The same for all conversations of one start, and hardly ever that of another node or of this one's last start.
         run_salt: salt,
-        fallback: fallbacks(site),
+        fallback: shared(site.fallback_texts()),
         ..defaults
     }
 }
 
-fn fallbacks(site: &config::Site) -> Vec<(Arc<str>, Arc<str>)> {
-    let of = |language: &config::Language| (language.as_str().into(), site.fallback_text(language).into());
-    site.languages.iter().map(of).collect()
+fn shared(texts: Vec<(&str, &str)>) -> Vec<(Arc<str>, Arc<str>)> {
+    texts.into_iter().map(|(language, text)| (language.into(), text.into())).collect()
 }
 
 impl Node {
     /// The policy of a site; that of a site which is no longer configured is the default one.
     pub(crate) fn policy(&self, site: &str) -> Arc<Policy> {
-        self.sites.get(site).map_or_else(|| Arc::new(Policy::default()), |site| Arc::clone(&site.policy))
+        let unknown = || Arc::new(Policy { fallback: shared(config::FALLBACKS.into()), ..Policy::default() });
+        self.sites.get(site).map_or_else(unknown, |site| Arc::clone(&site.policy))
     }
 
     /// The intents of a site, if it has any and they are trained.

@@ -41,8 +41,8 @@ pub(crate) async fn run(node: Arc<Node>, held: Arc<Held>, invocation: Invocation
             return Outcome::Failure; // What was written is kept.
         }
         record.handle_fallback(unanswered.reason());
-        let intents = node.intents(held.id().site());
-        fallback::answer(intents, &invocation.lines, &held.language(), invocation.failures)
+        let (site, language) = (held.id().site(), held.language());
+        fallback::answer(node.intents(site), &node.policy(site).fallback, &invocation, &language)
     });
     record.end(&node.metrics.assistant, &outcome);
     held.handle_outcome(&node, invocation.run, outcome);

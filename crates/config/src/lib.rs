@@ -35,7 +35,7 @@ pub use crate::limits::Limits;
 pub use crate::node::{Bus, Log, LogFormat, LogLevel, Node, Store, Turn};
 pub use crate::reference::reference;
 pub use crate::service_url::{BusUrl, ServiceUrl, StoreUrl};
-pub use crate::site::{Identity, IdentityAlgorithm, IdentityKey, Life, Site, Theme};
+pub use crate::site::{FALLBACKS, Identity, IdentityAlgorithm, IdentityKey, Life, Site, Theme};
 pub use crate::tokens::{TokenKey, Tokens};
 pub use crate::traces::Traces;
 pub use crate::values::{AllowedOrigin, BaseUrl, Color, Data, Language, Origin, Secret, Translated};

@@ -59,8 +59,9 @@ section! {
     }
 }
 
-/// For sites that set no `fallback` in a visitor's language.
-const FALLBACKS: [(&str, &str); 2] = [
+/// What a visitor reads when the assistant cannot answer, by language, English first: for sites that set no `fallback` in
+/// the visitor's language, and for those that are not in the configuration.
+pub const FALLBACKS: [(&str, &str); 2] = [
     ("en", "Sorry, I cannot answer right now. Would you like to talk to a person?"),
     ("zh", "抱歉，我现在无法回答。需要为您转接人工客服吗？"),
 ];
@@ -81,6 +82,15 @@ impl Site {
     pub fn fallback_text(&self, wanted: &Language) -> &str {
         let of = |language: &Language| self.fallback.get(language).map(String::as_str).or_else(|| built_in(language));
         of(wanted).or_else(|| self.languages.first().and_then(of)).unwrap_or(FALLBACKS[0].1)
+    }
+
+    /// All texts that a visitor may read when the assistant cannot answer, each with its language: one for each of the
+    /// site's own, then the built-in ones of other languages.
+    #[must_use]
+    pub fn fallback_texts(&self) -> Vec<(&str, &str)> {
+        let own = self.languages.iter().map(|language| (language.as_str(), self.fallback_text(language)));
+        let is_own = |tag: &str| self.languages.iter().any(|language| language.primary() == tag);
+        own.chain(FALLBACKS.into_iter().filter(|(tag, _)| !is_own(tag))).collect()
     }
 
     /// Whether a page of this origin (the header's value) may talk to the site. `None`: no header was sent.

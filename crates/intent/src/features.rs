@@ -1,6 +1,8 @@
 //! What a message consists of, as hashes: words, pairs of words, and pieces of 2 to 5 characters that run across words.
 
-use crate::text::{Normal, is_han};
+use language::is_han;
+
+use crate::text::Normal;
 
 /// Lengths of the pieces of characters.
 const SHORTEST_PIECE: usize = 2;

@@ -5,7 +5,6 @@ use crate::evaluation::Report;
 use crate::examples::Examples;
 use crate::features::{self, Kind};
 use crate::intents::{Action, Intent, Intents};
-use crate::language::choose_language;
 use crate::linear::Linear;
 use crate::space::hashes;
 use crate::text::Normal;
@@ -222,7 +221,7 @@ impl Model {
 
     fn reply(&self, judged: &Judged, text: &str, language: &str) -> Option<Reply<'_>> {
         let intent = self.intents.get(judged.best)?;
-        let language = choose_language(intent.reply.keys().map(String::as_str), text, language)?;
+        let language = language::choose(intent.reply.keys().map(String::as_str), text, language)?;
         Some(Reply {
             intent,
             text: intent.reply.get(language)?,
@@ -235,7 +234,7 @@ impl Model {
     fn ask_back(&self, judged: &Judged, text: &str, language: &str) -> Option<AskBack<'_>> {
         let intents = [self.intents.get(judged.best)?, self.intents.get(judged.second)?];
         let languages = intents[0].title.keys().map(String::as_str);
-        let language = choose_language(languages, text, language)?;
+        let language = language::choose(languages, text, language)?;
         let [one, other] = [intents[0].title.get(language)?, intents[1].title.get(language)?];
         Some(AskBack { intents, text: question(language, one, other) })
     }

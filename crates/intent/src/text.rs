@@ -1,6 +1,7 @@
 //! A message in the form that the model compares: NFKC (full-width letters become ordinary ones), lower case, no
 //! punctuation but question marks and signs of currencies, one space between words.
 
+use language::is_han;
 use unicode_normalization::UnicodeNormalization;
 
 /// How many characters of a message count. What a message is about stands at its beginning; this bounds the work.
@@ -86,11 +87,6 @@ impl Normal {
             self.letters.push(' ');
         }
     }
-}
-
-/// Whether `letter` is a Chinese character.
-pub(crate) fn is_han(letter: char) -> bool {
-    matches!(letter, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3134f}')
 }
 
 #[cfg(test)]

@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-/// Whether `letter` is a Chinese character (Unicode's Han script: the unified ideographs and their extensions).
-pub(crate) fn is_han(letter: char) -> bool {
-    matches!(letter, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}' | '々')
-}
+pub(crate) use ::language::is_han;
 
 /// The language that a folder on the way to `path` names, such as `zh` in `zh/shipping.md` or `pt-BR` in `help/pt-BR/a.md`.
 pub(crate) fn of_path(path: &Path) -> Option<String> {

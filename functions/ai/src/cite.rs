@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use knowledge::Passage;
 use protocol::function::{MAX_SOURCE_BYTES, MAX_SOURCES, Source, is_source_address};
 
-use crate::language::is_han;
 use crate::text;
+use language::is_han;
 
 /// The longest mark, in bytes: `【1, 2, 3】` is one of 11.
 const MAX_MARK_BYTES: usize = 24;

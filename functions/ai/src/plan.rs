@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use intent::{Model as Intents, PersonRequests};
+use intent::{Fallback, Model as Intents, PersonRequests, SmallTalk};
 use knowledge::{Knowledge, Passage, Question};
 use protocol::function::{
     AiAnswer, AiFailure, AiHandover, AiOutcome, AiRequest, FailureReason, HandoverReason, Message,
@@ -10,14 +10,12 @@ use protocol::function::{
 use tokio::time::Instant;
 
 use crate::clocks::Clocks;
-use crate::fallback::{self, Found};
-use crate::handover;
 use crate::mask::Mask;
 use crate::prompt::{self, Prompt};
 use crate::settings::Settings;
 use crate::site::Site;
-use crate::small_talk;
 use crate::speech::Speech;
+use crate::stands_alone::stands_alone;
 use crate::summary::{Handed, summary};
 
 /// The most of a model's question that passages take, in bytes.
@@ -106,24 +104,25 @@ impl Plan {
         if people.asks_for_person(newest) {
             Some(HandoverReason::VisitorAsked)
         } else {
-            handover::has_phrase(newest, &self.site.handover_words).then_some(HandoverReason::Rule)
+            intent::has_phrase(newest, &self.site.handover_words).then_some(HandoverReason::Rule)
         }
     }
 
     /// The outcome of a message that the intents are sure enough of to ask no model.
     fn instant(&self, messages: &[Message]) -> Option<AiOutcome> {
-        match fallback::find_instant(self.intents.as_deref()?, messages, &self.language) {
-            Found::Answer(answer) => self.site.instant.then_some(AiOutcome::Answer(answer)),
+        let intents = self.intents.as_deref().filter(|_| stands_alone(messages))?;
+        match intent::instant(intents, &self.question, &self.language) {
+            Fallback::Reply(text) => self.site.instant.then(|| replied(text)),
             // The site said itself that such messages are for people.
-            Found::Handover => Some(self.handover(HandoverReason::Rule, "")),
-            Found::Nothing => None,
+            Fallback::Handover => Some(self.handover(HandoverReason::Rule, "")),
+            Fallback::AskBack(_) | Fallback::Nothing => None,
         }
     }
 
     fn passages(&self, knowledge: &Knowledge, messages: &[Message]) -> Vec<Passage> {
         let language = Some(self.language.as_str()).filter(|language| !language.is_empty());
         // A question that says by itself what it asks must not be answered with the texts for the one before it.
-        let previous = prompt::previous(messages).filter(|_| !fallback::stands_alone(messages));
+        let previous = prompt::previous(messages).filter(|_| !stands_alone(messages));
         let question = Question { text: &self.question, previous, language };
         match knowledge.search(question) {
             Ok(found) if found.is_answerable => {
@@ -170,25 +169,17 @@ impl Plan {
 
     /// Whether the site's texts say nothing to the question, so that the honest answer is not to know.
     pub(crate) fn is_unanswerable(&self) -> bool {
-        self.passages.as_ref().is_some_and(Vec::is_empty) && small_talk::kind(&self.question).is_none()
+        self.passages.as_ref().is_some_and(Vec::is_empty) && SmallTalk::of(&self.question).is_none()
     }
 
     /// The outcome where the model said nothing.
     pub(crate) fn fallback(&self) -> AiOutcome {
-        match fallback::find(self.intents.as_deref(), &self.question, &self.language) {
-            // Asked back once, and again no clearer.
-            Found::Answer(answer) if answer.fallback && self.failures > 0 => {
-                self.handover(HandoverReason::Failures, "")
-            }
-            Found::Answer(answer) => AiOutcome::Answer(answer),
-            Found::Handover => self.handover(HandoverReason::Rule, ""),
-            Found::Nothing if self.failures > 0 => self.handover(HandoverReason::Failures, ""),
-            Found::Nothing => AiOutcome::Answer(AiAnswer {
-                text: self.site.fallback_text(&self.question, &self.language).to_owned(),
-                fallback: true,
-                offer_person: true,
-                ..AiAnswer::default()
-            }),
+        match intent::fallback(self.intents.as_deref(), &self.question, &self.language, self.failures) {
+            Fallback::Reply(text) => replied(text),
+            Fallback::AskBack(text) => not_answered(text),
+            Fallback::Handover => self.handover(HandoverReason::Rule, ""),
+            Fallback::Nothing if self.failures > 0 => self.handover(HandoverReason::Failures, ""),
+            Fallback::Nothing => not_answered(self.site.fallback_text(&self.question, &self.language).to_owned()),
         }
     }
 
@@ -201,4 +192,14 @@ impl Plan {
         let handed = Handed { messages: &self.messages, intent: about, failures, note };
         AiOutcome::Handover(AiHandover { reason, summary: summary(handed) })
     }
+}
+
+/// The site's own words answer the message.
+fn replied(text: String) -> AiOutcome {
+    AiOutcome::Answer(AiAnswer { text, intent: true, ..AiAnswer::default() })
+}
+
+/// The site's own words, which do not answer it.
+fn not_answered(text: String) -> AiOutcome {
+    AiOutcome::Answer(AiAnswer { text, fallback: true, offer_person: true, ..AiAnswer::default() })
 }

@@ -1,10 +1,9 @@
 //! One site, as its assistant knows it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use config::{AllowedOrigin, Language};
+use config::{AllowedOrigin, FALLBACKS};
 use intent::Model as Intents;
 use knowledge::{Dictionary, Knowledge};
 use url::Url;
@@ -12,15 +11,8 @@ use url::Url;
 use crate::Error;
 use crate::intents;
 use crate::known;
-use crate::language;
 use crate::safety::{Links, Secret};
 use crate::texts::{Jobs, Slot};
-
-/// For sites that are not in the configuration.
-const FALLBACKS: [(&str, &str); 2] = [
-    ("en", "Sorry, I cannot answer right now. Would you like to talk to a person?"),
-    ("zh", "抱歉，我现在无法回答。需要为您转接人工客服吗？"),
-];
 
 /// What concerns one site.
 #[derive(Debug, Default)]
@@ -30,7 +22,7 @@ pub struct Site {
     /// What the assistant is told about its work.
     pub instructions: String,
     /// What to say where the model says nothing, by language. Never empty.
-    pub fallback: BTreeMap<String, String>,
+    pub fallback: Vec<(String, String)>,
     /// The names of the models to try, in order. Empty: the default one.
     pub models: Vec<String>,
     /// Phrases that give the conversation to a person.
@@ -51,16 +43,13 @@ pub struct Site {
 impl Site {
     /// What `site` says, without its texts.
     pub(crate) fn new(site: &config::Site) -> Self {
-        let built_in = FALLBACKS.iter().filter_map(|(language, _)| Language::parse(language).ok());
-        let languages = site.languages.iter().cloned().chain(built_in);
-        let fallback = |language: Language| (language.as_str().to_owned(), site.fallback_text(&language).to_owned());
         let hosts = site.origins.iter().filter_map(host).chain(site.allowed_links.iter().cloned());
         let mut links = Links::new(hosts, site.allow_images);
         links.allow_those_in(&site.instructions);
         Self {
             name: site.name.clone(),
             instructions: site.instructions.clone(),
-            fallback: languages.map(fallback).collect(),
+            fallback: owned(site.fallback_texts()),
             models: site.models.clone(),
             handover_words: site.handover_words.clone(),
             mask_personal_data: site.mask_personal_data,
@@ -74,8 +63,7 @@ impl Site {
 
     /// A site that is not in the configuration.
     pub(crate) fn unknown(key: &str, knowledge: Option<Slot<Knowledge>>) -> Self {
-        let fallback = FALLBACKS.iter().map(|(language, text)| ((*language).to_owned(), (*text).to_owned()));
-        Self { name: key.to_owned(), fallback: fallback.collect(), knowledge, ..Self::default() }
+        Self { name: key.to_owned(), fallback: owned(FALLBACKS.into()), knowledge, ..Self::default() }
     }
 
     /// Has the texts prepared that `site`, called `key`, names.
@@ -101,14 +89,18 @@ impl Site {
 
     /// What to say to a visitor who wrote `message` and whose client shows `tag`.
     pub(crate) fn fallback_text(&self, message: &str, tag: &str) -> &str {
-        let language = language::choose(self.fallback.keys().map(String::as_str), message, tag);
-        language.and_then(|language| self.fallback.get(language)).map_or(FALLBACKS[0].1, String::as_str)
+        let texts = self.fallback.iter().map(|(language, text)| (language.as_str(), text.as_str()));
+        language::choose_text(texts, message, tag).unwrap_or(FALLBACKS[0].1)
     }
 
     /// What the assistant is not to read out.
     pub(crate) fn secret(&self) -> Arc<Secret> {
         Arc::clone(self.secret.get_or_init(|| Arc::new(Secret::new(&self.instructions))))
     }
+}
+
+fn owned(texts: Vec<(&str, &str)>) -> Vec<(String, String)> {
+    texts.into_iter().map(|(language, text)| (language.to_owned(), text.to_owned())).collect()
 }
 
 /// What can be seen at once: that there is a file.

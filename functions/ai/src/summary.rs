@@ -2,7 +2,6 @@
 
 use protocol::function::{MAX_SUMMARY_BYTES, Message, Role};
 
-use crate::language;
 use crate::text;
 
 /// The most of one message that is quoted, in bytes.

@@ -15,8 +15,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/store", &["crates/conversation", "crates/protocol"]),
     ("crates/bus", &["crates/conversation", "crates/protocol"]),
     ("crates/telemetry", &["crates/config", "crates/outbound"]),
-    ("crates/intent", &[]),
-    ("crates/knowledge", &[]),
+    ("crates/language", &[]),
+    ("crates/intent", &["crates/language"]),
+    ("crates/knowledge", &["crates/language"]),
     ("conn-node", &["crates/*"]),
     ("functions/ai", FUNCTIONS_KNOW),
     ("functions/routing", FUNCTIONS_KNOW),
@@ -24,8 +25,15 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// A function keeps nothing: it never reaches a store, a bus or a node.
-const FUNCTIONS_KNOW: &[&str] =
-    &["crates/protocol", "crates/intent", "crates/knowledge", "crates/outbound", "crates/telemetry", "crates/config"];
+const FUNCTIONS_KNOW: &[&str] = &[
+    "crates/protocol",
+    "crates/intent",
+    "crates/knowledge",
+    "crates/language",
+    "crates/outbound",
+    "crates/telemetry",
+    "crates/config",
+];
 
 /// A crate of the workspace and what it depends on, as `cargo metadata --no-deps` tells.
 #[derive(Debug, Clone)]

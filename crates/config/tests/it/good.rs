@@ -105,6 +105,14 @@ fn the_fallback_text_is_the_sites_own_then_one_that_is_built_in() {
 }
 
 #[test]
+fn the_fallback_texts_are_the_sites_own_and_the_built_in_ones_of_other_languages() {
+    let text = format!("{SHOP}languages = [\"zh-TW\", \"de\"]\nfallback.de = \"Moment\"\nfallback.zh-TW = \"請稍候\"");
+    let site = &parse(&text, &[]).unwrap().sites["shop"];
+
+    assert_eq!(site.fallback_texts(), [("zh-TW", "請稍候"), ("de", "Moment"), config::FALLBACKS[0]]);
+}
+
+#[test]
 fn a_file_is_read_from_where_the_caller_or_a_variable_says() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("desk.toml");

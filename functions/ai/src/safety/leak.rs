@@ -12,8 +12,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::substrings::{Substrings, Suffix};
-use crate::language::is_han;
 use crate::text;
+use language::is_han;
 
 /// What a letter weighs. A Chinese character says about as much as two and a half.
 const LETTER: usize = 2;

@@ -7,14 +7,13 @@ mod pace;
 
 use std::time::Duration;
 
+use intent::SmallTalk;
 use tokio::time::{Instant, sleep_until};
 
 use self::directive::Directive;
-use crate::language;
 use crate::model::{End, Model, ModelError, Piece, Pieces, Usage};
 use crate::prompt::{self, Prompt};
 use crate::settings::ScriptedSettings;
-use crate::small_talk;
 
 /// The scripted model.
 #[derive(Debug)]
@@ -69,10 +68,10 @@ impl ScriptedModel {
         }
         let asked = prompt::unanswered(&prompt.messages);
         let language = language::choose(["en", "zh"].into_iter(), &asked, &prompt.language).unwrap_or("en");
-        match (small_talk::kind(&asked), prompt.passages.as_deref().unwrap_or_default()) {
-            (Some(kind), _) => Script::answer(small_talk::reply(kind, language)),
+        match (SmallTalk::of(&asked), prompt.passages.as_deref().unwrap_or_default()) {
+            (Some(about), _) => Script::answer(about.reply(language)),
             (None, [best, ..]) => Script::answer(&best.text),
-            (None, []) => Script { offer_person: true, ..Script::answer(small_talk::unknown(language)) },
+            (None, []) => Script { offer_person: true, ..Script::answer(unknown(language)) },
         }
     }
 }
@@ -133,6 +132,16 @@ impl Script {
             Directive::Long(tokens) => after(tokens, Finale::End),
             Directive::Handover => after(0, Finale::Handover),
             Directive::Slow(delay) => Self { delay, ..after(8, Finale::End) },
+        }
+    }
+}
+
+/// The honest answer where the texts have none. A person is offered beside it.
+fn unknown(language: &str) -> &'static str {
+    match language {
+        "zh" => "抱歉，这个问题我在本站的资料里没有找到答案。您可以换个说法再问我，或者找真人客服。",
+        _ => {
+            "I am sorry, I don't know: this site's texts do not say. You can ask me in other words, or talk to a person."
         }
     }
 }

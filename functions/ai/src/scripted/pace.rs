@@ -1,7 +1,7 @@
 //! Text in tokens, as a real model would send it: about four letters of a word with the space before it, one or two
 //! Chinese characters, or a mark.
 
-use crate::language::is_han;
+use language::is_han;
 
 const MAX_LETTERS: usize = 5;
 const MAX_HAN: usize = 2;

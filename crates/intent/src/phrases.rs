@@ -1,9 +1,9 @@
 //! Phrases of the site that give the conversation to people.
 
-use crate::language::is_han;
+use language::is_han;
 
 /// Whether one of the site's `phrases` stands in `message`: as whole words where they are of letters with spaces between.
-pub(crate) fn has_phrase(message: &str, phrases: &[String]) -> bool {
+pub fn has_phrase(message: &str, phrases: &[String]) -> bool {
     let message = normal(message);
     phrases.iter().map(|phrase| normal(phrase)).filter(|phrase| !phrase.is_empty()).any(|phrase| {
         message.match_indices(&phrase).any(|(at, found)| {
@@ -20,7 +20,7 @@ fn goes_on(one: Option<char>, other: Option<char>) -> bool {
 }
 
 /// Lower case, one space between words, straight apostrophes, no punctuation at the end.
-fn normal(message: &str) -> String {
+pub(crate) fn normal(message: &str) -> String {
     let words: Vec<_> = message.split_whitespace().collect();
     let message = words.join(" ").to_lowercase().replace('\u{2019}', "'");
     message.trim_end_matches(['.', '!', '?', '。', '！', '？', '~', ' ']).to_owned()

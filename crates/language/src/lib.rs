@@ -1,15 +1,20 @@
-//! In which language a visitor is answered.
+//! Which language a text is written in, as far as its letters show it, and in which one to answer.
 
-use crate::text::is_han;
+/// Whether `letter` is a Chinese character (Unicode's Han script: the unified ideographs, their extensions, and the sign
+/// that repeats one).
+pub fn is_han(letter: char) -> bool {
+    matches!(letter, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}' | '々')
+}
+
+/// Whether a text is written in Chinese. Product names in Latin letters do not change it.
+pub fn is_chinese(text: &str) -> bool {
+    script(text) == Script::Han
+}
 
 /// The one of `available` that suits the visitor best: Chinese where the message is written in Chinese characters, else
 /// what the client shows (`tag`, BCP 47), else English, else the first. A message in Latin letters from a client that
 /// shows Chinese is answered in English.
-pub fn choose_language<'a>(
-    available: impl Iterator<Item = &'a str> + Clone,
-    message: &str,
-    tag: &str,
-) -> Option<&'a str> {
+pub fn choose<'a>(available: impl Iterator<Item = &'a str> + Clone, message: &str, tag: &str) -> Option<&'a str> {
     let find = |wanted: &str| available.clone().find(|language| primary(language).eq_ignore_ascii_case(wanted));
     let exact = || available.clone().find(|language| language.eq_ignore_ascii_case(tag));
     let by_message = match script(message) {
@@ -21,6 +26,17 @@ pub fn choose_language<'a>(
     by_message.or_else(exact).or_else(|| find(primary(tag))).or_else(|| find("en")).or_else(|| available.clone().next())
 }
 
+/// The one of `texts`, each with its language, that suits the visitor best, by the rule of [`choose`].
+pub fn choose_text<'a>(
+    texts: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    message: &str,
+    tag: &str,
+) -> Option<&'a str> {
+    let language = choose(texts.clone().map(|(language, _)| language), message, tag)?;
+    texts.clone().find(|(known, _)| *known == language).map(|(_, text)| text)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Script {
     Han,
     Latin,
@@ -51,7 +67,7 @@ mod tests {
 
     #[track_caller]
     fn check(available: &[&str], message: &str, tag: &str, expected: Option<&str>) {
-        assert_eq!(choose_language(available.iter().copied(), message, tag), expected);
+        assert_eq!(choose(available.iter().copied(), message, tag), expected);
     }
 
     #[test]
@@ -74,5 +90,19 @@ mod tests {
         check(&["zh", "en"], "Wie teuer?", "de", Some("en"));
         check(&["zh", "fr"], "Wie teuer?", "de", Some("zh"));
         check(&[], "Hi", "en", None);
+    }
+
+    #[test]
+    fn a_text_is_chosen_with_its_language() {
+        let texts = [("en", "Hello"), ("zh", "您好")];
+        let chosen = |message| choose_text(texts.into_iter(), message, "en");
+        assert_eq!((chosen("你好"), chosen("Hi")), (Some("您好"), Some("Hello")));
+        assert_eq!(choose_text([].into_iter(), "Hi", "en"), None);
+    }
+
+    #[test]
+    fn chinese_is_what_is_mostly_written_in_its_characters() {
+        assert!(is_chinese("Cloud Mist 多少钱") && is_chinese("人々"));
+        assert!(!is_chinese("We are called 空山") && !is_chinese("送料はいくら") && !is_chinese("123"));
     }
 }
