@@ -37,7 +37,7 @@ scene("the server is asked as OpenAI's is: key, model, stream, instructions, the
 
 const OFFERS = /** @type {const} */ ([
   ["en", "/", "What is the capital of Mongolia?", "Talk to a person", "You asked for a person"],
-  ["zh", "/zh/", "你好", "转人工", "您要求转人工"],
+  ["zh", "/zh/", "蒙古国的首都是哪里？", "转人工", "您要求转人工"],
 ]);
 for (const [language, page, question, offer, asked] of OFFERS) {
   scene(`a server that refuses leads to the site's own words and an offer of a person (${language})`, async (t) => {

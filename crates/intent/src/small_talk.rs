@@ -1,7 +1,7 @@
 //! Greetings, thanks and the like: whole messages that need neither the site's texts nor a model.
 //!
 //! A message is small talk if all of it is made of the phrases in `small_talk/phrases.rs`: "Hi! How are you?" is, "Hi, how
-//! much is shipping?" is a question.
+//! much is shipping?" is a question that begins with a greeting ([`without_greeting`]).
 
 mod phrases;
 
@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use language::is_han;
 
 use crate::text::Normal;
-use phrases::{CHINESE_IDENTITY, ENGLISH_IDENTITY, FILLERS, Identity, PHRASES, Phrases};
+use phrases::{CHINESE_IDENTITY, ENGLISH_IDENTITY, FILLERS, GREETINGS, Identity, PHRASES, Phrases};
 
 /// Small talk is short. This bounds the work as well.
 const MAX_CHARS: usize = 80;
@@ -20,7 +20,9 @@ const MAX_CHARS: usize = 80;
 pub enum SmallTalk {
     /// "Hello"
     Greeting,
-    /// "OK", "yes", "no": it says that something was heard, or answers what was said before.
+    /// "No": it answers what was said before.
+    Refusal,
+    /// "OK", "yes": it says that something was heard, or answers what was said before.
     Agreement,
     /// "Thank you"
     Thanks,
@@ -37,27 +39,12 @@ pub enum SmallTalk {
 impl SmallTalk {
     /// What the whole of `message` is about, if it is nothing but small talk.
     pub fn of(message: &str) -> Option<Self> {
-        if message.chars().nth(MAX_CHARS).is_some() {
-            return None;
-        }
-        let letters = without_drawl(Normal::new(message).whole().chars().filter(|letter| *letter != '?'));
-        // How each place is reached from the beginning: with the fewest phrases, for "good morning" is not "good".
-        let mut reached: Vec<Option<Reached>> = vec![None; letters.len() + 1];
-        if let Some(first) = reached.first_mut() {
-            *first = Some(Reached::default());
-        }
-        for start in 0..letters.len() {
-            let (Some(Some(before)), Some(rest)) = (reached.get(start).copied(), letters.get(start..)) else {
-                continue;
-            };
-            each_beginning(rest, |about, length| {
-                let Some(end) = reached.get_mut(start + length) else { return };
-                let is_space = length == 1 && rest.first() == Some(&' ');
-                let next = before.and(about, usize::from(!is_space));
-                *end = Some(end.map_or(next, |known| known.better(next)));
-            });
-        }
-        reached.pop().flatten()?.about
+        parts(message)?.about
+    }
+
+    /// Whether "OK", "yes" or the like is a part of `message`, which is nothing but small talk.
+    pub(crate) fn agrees(message: &str) -> bool {
+        parts(message).is_some_and(|parts| parts.agrees)
     }
 
     /// The reply, Markdown. In Chinese for `zh`, else in English.
@@ -65,8 +52,8 @@ impl SmallTalk {
         match (self, language == "zh") {
             (Self::Greeting, false) => "Hello! I am the AI assistant here. What would you like to know?",
             (Self::Greeting, true) => "您好！我是这里的 AI 助手，您想了解什么？",
-            (Self::Agreement, false) => "All right. If there is anything else, just ask.",
-            (Self::Agreement, true) => "好的。如果还有问题，请随时告诉我。",
+            (Self::Agreement | Self::Refusal, false) => "All right. If there is anything else, just ask.",
+            (Self::Agreement | Self::Refusal, true) => "好的。如果还有问题，请随时告诉我。",
             (Self::Thanks, false) => "You are welcome! If there is anything else, just ask.",
             (Self::Thanks, true) => "不客气！如果还有问题，请随时告诉我。",
             (Self::Goodbye, false) => "Goodbye, and come back any time!",
@@ -85,26 +72,74 @@ impl SmallTalk {
     }
 }
 
+/// What `message` is made of, if it is nothing but small talk.
+fn parts(message: &str) -> Option<Reached> {
+    if message.chars().nth(MAX_CHARS).is_some() {
+        return None;
+    }
+    let letters = without_drawl(Normal::new(message).whole().chars().filter(|letter| *letter != '?'));
+    // How each place is reached from the beginning: with the fewest phrases, for "good morning" is not "good".
+    let mut reached: Vec<Option<Reached>> = vec![None; letters.len() + 1];
+    if let Some(first) = reached.first_mut() {
+        *first = Some(Reached::default());
+    }
+    for start in 0..letters.len() {
+        let (Some(Some(before)), Some(rest)) = (reached.get(start).copied(), letters.get(start..)) else {
+            continue;
+        };
+        each_beginning(rest, |about, length| {
+            let Some(end) = reached.get_mut(start + length) else { return };
+            let is_space = length == 1 && rest.first() == Some(&' ');
+            let next = before.and(about, usize::from(!is_space));
+            *end = Some(end.map_or(next, |known| known.better(next)));
+        });
+    }
+    reached.pop().flatten()
+}
+
 /// How a place in a message is reached.
 #[derive(Clone, Copy, Debug, Default)]
 struct Reached {
     phrases: usize,
     /// None: by fillers alone.
     about: Option<SmallTalk>,
+    agrees: bool,
 }
 
 impl Reached {
     fn and(self, about: Option<SmallTalk>, phrases: usize) -> Self {
-        Self { phrases: self.phrases + phrases, about: self.about.max(about) }
+        let agrees = self.agrees || about == Some(SmallTalk::Agreement);
+        Self { phrases: self.phrases + phrases, about: self.about.max(about), agrees }
     }
 
     fn better(self, other: Self) -> Self {
         match self.phrases.cmp(&other.phrases) {
             Ordering::Less => self,
             Ordering::Greater => other,
-            Ordering::Equal => Self { about: self.about.max(other.about), ..self },
+            Ordering::Equal => Self { about: self.about.max(other.about), agrees: self.agrees || other.agrees, ..self },
         }
     }
+}
+
+/// `message` without the greeting that it begins with; the whole where nothing else would be left.
+pub(crate) fn without_greeting(message: &str) -> &str {
+    let mut rest = message.trim_start();
+    while let Some(after) = GREETINGS.split('|').find_map(|greeting| after_greeting(rest, greeting)) {
+        rest = after;
+    }
+    if rest.is_empty() { message } else { rest }
+}
+
+/// Marks that stand between a greeting and what is asked.
+const MARKS: [char; 14] = [',', '.', '!', '?', ':', ';', '~', '-', '，', '。', '！', '？', '、', '～'];
+
+fn after_greeting<'a>(text: &'a str, greeting: &str) -> Option<&'a str> {
+    let (start, after) = text.split_at_checked(greeting.len())?;
+    let goes_on = |next: char| next.is_alphanumeric() && !(greeting.ends_with(is_han) && is_han(next));
+    // "Hi-fi" and "hey's" are no greetings, "你好运费" is one.
+    let is_whole = after.chars().next().is_none_or(|next| !goes_on(next) && !matches!(next, '\'' | '\u{2019}' | '-'));
+    let is_greeting = start.eq_ignore_ascii_case(greeting) && is_whole;
+    is_greeting.then(|| after.trim_start_matches(|next: char| next.is_whitespace() || MARKS.contains(&next)))
 }
 
 /// Calls `found` with each phrase at the beginning of `rest`: what it is about, and how many letters it takes.
@@ -216,8 +251,24 @@ mod tests {
         );
         check(
             Some(SmallTalk::Agreement),
-            &["ok", "Yes.", "no", "got it", "Great, perfect!", "好的", "嗯嗯", "明白了", "OK 👍"],
+            &["ok", "Yes.", "got it", "Great, perfect!", "好的", "嗯嗯", "明白了", "OK 👍"],
         );
+    }
+
+    #[test]
+    fn yes_and_no_are_told_apart_also_beside_thanks() {
+        check(Some(SmallTalk::Refusal), &["no", "Nope!", "不用了", "没事"]);
+        check(Some(SmallTalk::Thanks), &["no thanks", "ok thanks", "不用了，谢谢", "好的谢谢"]);
+        for (message, agrees) in [
+            ("yes", true),
+            ("ok thanks", true),
+            ("好的谢谢", true),
+            ("no thanks", false),
+            ("thanks", false),
+            ("yes but why", false),
+        ] {
+            assert_eq!(SmallTalk::agrees(message), agrees, "{message}");
+        }
     }
 
     #[test]
@@ -262,6 +313,22 @@ mod tests {
             ],
         );
         check(None, &["hello ".repeat(40).as_str()]);
+    }
+
+    #[test]
+    fn a_greeting_before_a_question_is_left_out() {
+        for (message, left) in [
+            ("Hi, how much is shipping?", "how much is shipping?"),
+            ("Good morning! Hello - where is my parcel", "where is my parcel"),
+            ("您好，请问运费多少", "运费多少"),
+            ("你好运费多少", "运费多少"),
+            ("hi-fi tea", "hi-fi tea"),
+            ("history of tea", "history of tea"),
+            ("Hello!", "Hello!"),
+            ("", ""),
+        ] {
+            assert_eq!(without_greeting(message), left, "{message}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 
 use expect_test::expect;
-use intent::{Decision, Intents, Messages, Model, Trained};
+use intent::{Decision, Fallback, Intents, Messages, Model, Trained};
 
 const INTENTS: &str = include_str!("../../../web/demo/intents.toml");
 const MESSAGES: &str = include_str!("data/demo_messages.toml");
@@ -134,6 +134,41 @@ fn an_intent_for_people_needs_less_confidence_to_be_handed_over_at_once() {
     let instant = |text: &str| trained().model.is_sure_enough_for_instant(text, "en").map(|reply| reply.handover);
     assert_eq!(instant("I want to complain about your terrible service"), Some(true));
     assert_eq!(instant("the service"), None);
+}
+
+#[test]
+fn small_talk_is_answered_and_a_question_behind_it_counts() {
+    let said = |text: &str| intent::fallback(Some(&trained().model), text, "en", 0);
+    for text in ["Hello", "thanks!", "bye", "How are you?", "Are you a robot?", "你好", "谢谢"] {
+        assert!(matches!(said(text), Fallback::Reply(_)), "{text}");
+        assert_eq!(intent::instant(&trained().model, text, "en"), Fallback::Nothing, "{text}: a model may know better");
+    }
+    let plain = said("How much is shipping?");
+    assert!(matches!(&plain, Fallback::Reply(text) if text.contains("€4.90")), "{plain:?}");
+    for text in
+        ["Hi, how much is shipping?", "Good morning! How much is shipping?", "Hello there\nhow much is shipping?"]
+    {
+        assert_eq!(said(text), plain, "{text}");
+    }
+}
+
+#[test]
+fn a_site_may_have_its_own_reply_to_a_greeting() {
+    let toml = r#"
+        [intents.greeting]
+        title = { en = "a greeting", zh = "打招呼" }
+        reply = { en = "Ni hao!", zh = "吃了吗？" }
+        examples.en = ["hi", "hello", "good day", "hey", "greetings"]
+        examples.zh = ["你好", "您好", "早上好", "嗨", "哈喽"]
+        [intents.opening]
+        title = { en = "opening hours", zh = "营业时间" }
+        reply = { en = "Nine to five.", zh = "九点到五点。" }
+        examples.en = ["when do you open", "are you open on Sunday", "opening hours", "when is the shop open", "closing time"]
+        examples.zh = ["几点开门", "周日营业吗", "营业时间", "什么时候开门", "几点关门"]
+    "#;
+    let model = Model::train(&Intents::parse(toml).unwrap()).model;
+    assert_eq!(intent::fallback(Some(&model), "Hello!", "en", 0), Fallback::Reply("Ni hao!".into()));
+    assert_eq!(intent::fallback(Some(&model), "您好！", "en", 0), Fallback::Reply("吃了吗？".into()));
 }
 
 #[test]

@@ -57,7 +57,8 @@ fn script(text: &str) -> Script {
     }
 }
 
-fn primary(tag: &str) -> &str {
+/// `zh-Hans-CN` is `zh`.
+pub fn primary(tag: &str) -> &str {
     tag.split(['-', '_']).next().unwrap_or(tag)
 }
 

@@ -7,7 +7,7 @@ use super::SmallTalk;
 pub(super) type Phrases = &'static str;
 
 /// What each phrase is about.
-pub(super) const PHRASES: [(SmallTalk, Phrases); 7] = [
+pub(super) const PHRASES: [(SmallTalk, Phrases); 8] = [
     (
         SmallTalk::Greeting,
         "\
@@ -15,15 +15,16 @@ pub(super) const PHRASES: [(SmallTalk, Phrases); 7] = [
          morning|evening|are you there|you there|nice to meet you|happy new year|merry christmas|你好|您好|妳好|嗨|嘿|哈喽|\
          哈罗|哈囉|早|早安|早上好|上午好|中午好|下午好|晚上好|你们好|大家好|在吗|在嗎|在不在|你在吗|您在吗|新年好|新年快乐",
     ),
+    (SmallTalk::Refusal, "no|nope|nah|no problem|no worries|不|不是|不用|不用了|没关系|没事|没问题"),
     (
         SmallTalk::Agreement,
         "\
          ok|okay|okey|okie|k|kk|alright|all right|right|sure|fine|good|great|perfect|excellent|nice|cool|awesome|\
          wonderful|super|amazing|lovely|sounds good|looks good|got it|i got it|gotcha|i see|understood|\
-         i understand|makes sense|noted|good to know|yes|yep|yeah|yup|no|nope|nah|indeed|exactly|of course|\
-         thats fine|thats ok|thats okay|that is fine|thats great|thats good|no problem|no worries|very good|\
+         i understand|makes sense|noted|good to know|yes|yep|yeah|yup|indeed|exactly|of course|\
+         thats fine|thats ok|thats okay|that is fine|thats great|thats good|very good|\
          will do|interesting|wow|oh|ah|hm|haha|lol|好的|好|好吧|好滴|好哒|好嘞|好呀|行|行吧|可以|可以的|嗯|哦|噢|喔|明白|明白了|知道了|知道|了解|了解了|\
-         懂了|收到|是|是的|对|對|对的|没错|不|不是|不用|不用了|没关系|没事|没问题|太好了|很好|不错|真好|真棒|棒|厉害|哈哈|清楚了|原来如此",
+         懂了|收到|是|是的|对|對|对的|没错|太好了|很好|不错|真好|真棒|棒|厉害|哈哈|清楚了|原来如此",
     ),
     (
         SmallTalk::Thanks,
@@ -111,3 +112,8 @@ pub(super) const CHINESE_IDENTITY: Identity = Identity {
     between: "\
         一个|个|一台|还是|還是|吗|嗎|嘛|么|呢|啊|在回答|在说话|说话|聊天|对话|在回复|呀",
 };
+
+/// What a question may begin with, as visitors write it; longer ones first.
+pub(super) const GREETINGS: Phrases = "\
+    我想问一下|good afternoon|good morning|good evening|请问一下|想问一下|hello there|hey there|greetings|dear team|你好呀|你好啊|\
+    早上好|上午好|中午好|下午好|晚上好|你们好|hi there|good day|您好|你好|哈喽|在吗|请问|hello|howdy|hiya|hey|嗨|hi";

@@ -113,33 +113,33 @@ const SORRY: &str = "Sorry, I cannot answer right now. Would you like to talk to
 #[tokio::test(start_paused = true)]
 async fn pieces_become_deltas_and_the_answer_is_all_of_them() {
     let pieces = [text("\n"), text("Hello"), text(" there"), Ok(Piece::End(End::Complete))];
-    let (lines, _) = sent(request("Hi"), &pieces.map(|piece| (SECOND, piece)), Then::Silence).await;
+    let (lines, _) = sent(request("Where is my parcel?"), &pieces.map(|piece| (SECOND, piece)), Then::Silence).await;
     assert_eq!(lines, [deltas(&["Hello", " there"]), vec![answer("Hello there", false)]].concat());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_model_that_is_silent_is_given_up_when_the_first_token_is_due() {
-    let (lines, took) = sent(request("Hi"), &[], Then::Silence).await;
+    let (lines, took) = sent(request("Where is my parcel?"), &[], Then::Silence).await;
     assert_eq!((lines, took), (vec![fallback(SORRY)], 10 * SECOND));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_content_resets_no_clock() {
     let pieces: Vec<_> = (0..9).map(|_| (3 * SECOND, text(" \n"))).collect();
-    let (lines, took) = sent(request("Hi"), &pieces, Then::Silence).await;
+    let (lines, took) = sent(request("Where is my parcel?"), &pieces, Then::Silence).await;
     assert_eq!((lines, took), (vec![fallback(SORRY)], 10 * SECOND));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_between_tokens_interrupts_the_answer_and_keeps_its_part() {
-    let (lines, took) = sent(request("Hi"), &[(9 * SECOND, text("Half"))], Then::Silence).await;
+    let (lines, took) = sent(request("Where is my parcel?"), &[(9 * SECOND, text("Half"))], Then::Silence).await;
     assert_eq!((lines, took), ([deltas(&["Half"]), vec![answer("Half", true)]].concat(), 14 * SECOND));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_never_ends_is_interrupted_when_the_turns_time_is_over() {
     let pieces: Vec<_> = (0..30).map(|_| (4 * SECOND, text("a"))).collect();
-    let (lines, took) = sent(request("Hi"), &pieces, Then::Silence).await;
+    let (lines, took) = sent(request("Where is my parcel?"), &pieces, Then::Silence).await;
     assert_eq!(took, 60 * SECOND);
     assert_eq!(lines.last(), Some(&answer(&"a".repeat(15), true)));
 }
@@ -154,41 +154,41 @@ async fn an_error_before_the_first_token_is_the_sites_fallback_in_the_visitors_l
 #[tokio::test(start_paused = true)]
 async fn an_error_after_the_first_token_keeps_the_part() {
     let pieces = [(SECOND, text("Half")), (SECOND, Err(ModelError::Unreachable("it broke".into())))];
-    let (lines, _) = sent(request("Hi"), &pieces, Then::Silence).await;
+    let (lines, _) = sent(request("Where is my parcel?"), &pieces, Then::Silence).await;
     assert_eq!(lines, [deltas(&["Half"]), vec![answer("Half", true)]].concat());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_just_ends_is_an_error() {
-    let (lines, _) = sent(request("Hi"), &[(SECOND, text("Half"))], Then::EndOfStream).await;
+    let (lines, _) = sent(request("Where is my parcel?"), &[(SECOND, text("Half"))], Then::EndOfStream).await;
     assert_eq!(lines.last(), Some(&answer("Half", true)));
-    let (lines, _) = sent(request("Hi"), &[], Then::EndOfStream).await;
+    let (lines, _) = sent(request("Where is my parcel?"), &[], Then::EndOfStream).await;
     assert_eq!(lines, [fallback(SORRY)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_without_a_word_is_a_fallback() {
-    let (lines, _) = sent(request("Hi"), &[(SECOND, Ok(Piece::End(End::Complete)))], Then::Silence).await;
+    let (lines, _) = sent(request("Where is my parcel?"), &[(SECOND, Ok(Piece::End(End::Complete)))], Then::Silence).await;
     assert_eq!(lines, [fallback(SORRY)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_model_that_panics_does_not_end_the_function() {
-    let (lines, _) = sent(request("Hi"), &[(SECOND, text("Half"))], Then::Panic).await;
+    let (lines, _) = sent(request("Where is my parcel?"), &[(SECOND, text("Half"))], Then::Panic).await;
     assert_eq!(lines.last(), Some(&answer("Half", true)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_over_the_limit_ends_there() {
     let pieces: Vec<_> = (0..20).map(|_| (SECOND, text("123456"))).collect();
-    let (lines, took) = sent(request("Hi"), &pieces, Then::Silence).await;
+    let (lines, took) = sent(request("Where is my parcel?"), &pieces, Then::Silence).await;
     assert_eq!((lines.last(), took), (Some(&answer(&"123456".repeat(17)[..100], true)), 17 * SECOND));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_model_cut_off_by_its_own_limit_leaves_an_interrupted_answer() {
     let pieces = [(SECOND, text("Half")), (SECOND, Ok(Piece::End(End::Cut)))];
-    let (lines, _) = sent(request("Hi"), &pieces, Then::Silence).await;
+    let (lines, _) = sent(request("Where is my parcel?"), &pieces, Then::Silence).await;
     assert_eq!(lines.last(), Some(&answer("Half", true)));
 }
 
@@ -197,8 +197,8 @@ async fn a_handover_is_a_field_of_its_own() {
     let handover =
         |reason, summary: &str| [AiLine::Outcome(AiOutcome::Handover(AiHandover { reason, summary: summary.into() }))];
     let (lines, _) =
-        sent(request("Hi"), &[(SECOND, Ok(Piece::Handover { summary: "Angry.".into() }))], Then::Silence).await;
-    assert_eq!(lines, handover(HandoverReason::Assistant, "Last question: Hi\nThe assistant notes: Angry."));
+        sent(request("Where is my parcel?"), &[(SECOND, Ok(Piece::Handover { summary: "Angry.".into() }))], Then::Silence).await;
+    assert_eq!(lines, handover(HandoverReason::Assistant, "Last question: Where is my parcel?\nThe assistant notes: Angry."));
     let (lines, took) = sent(request("I want to talk to a human"), &[(SECOND, text("No"))], Then::Silence).await;
     assert_eq!(
         (lines.as_slice(), took),
@@ -209,7 +209,7 @@ async fn a_handover_is_a_field_of_its_own() {
 #[tokio::test(start_paused = true)]
 async fn an_offer_of_a_person_is_kept_for_the_outcome() {
     let pieces = [Ok(Piece::OfferPerson), text("I don't know."), Ok(Piece::End(End::Complete))];
-    let (lines, _) = sent(request("Hi"), &pieces.map(|piece| (SECOND, piece)), Then::Silence).await;
+    let (lines, _) = sent(request("Where is my parcel?"), &pieces.map(|piece| (SECOND, piece)), Then::Silence).await;
     let Some(AiLine::Outcome(AiOutcome::Answer(answer))) = lines.last() else { panic!("{lines:?}") };
     assert!(answer.offer_person && !answer.fallback);
 }
@@ -217,7 +217,7 @@ async fn an_offer_of_a_person_is_kept_for_the_outcome() {
 #[tokio::test(start_paused = true)]
 async fn a_turn_without_time_or_without_a_question_fails_by_name() {
     let model = || Arc::new(Scripted { pieces: vec![], then: Then::Silence });
-    let late = lines(request("Hi"), model(), Arc::new(settings()), metrics(), Instant::now());
+    let late = lines(request("Where is my parcel?"), model(), Arc::new(settings()), metrics(), Instant::now());
     let late: Vec<_> = late.collect().await;
     assert_eq!(late.last(), Some(&failure(FailureReason::Deadline)));
     assert!(matches!(late[..], [AiLine::Report(_), _]), "{late:?}");
@@ -255,7 +255,7 @@ async fn dropping_the_lines_drops_the_models_stream() {
     let dropped = Arc::new(AtomicBool::new(false));
     let model = Arc::new(Watched(Arc::clone(&dropped)));
     let mut lines =
-        Box::pin(lines(request("Hi"), model, Arc::new(settings()), metrics(), Instant::now() + 100 * SECOND));
+        Box::pin(lines(request("Where is my parcel?"), model, Arc::new(settings()), metrics(), Instant::now() + 100 * SECOND));
     assert!(timeout_at(Instant::now() + SECOND, lines.next()).await.is_err());
     assert!(!dropped.load(Ordering::Relaxed));
     drop(lines);
@@ -282,7 +282,7 @@ proptest! {
         then in prop_oneof![Just(Then::Silence), Just(Then::EndOfStream)],
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let (lines, took) = runtime.block_on(sent(request("Hi"), &pieces, then));
+        let (lines, took) = runtime.block_on(sent(request("Where is my parcel?"), &pieces, then));
         let (last, before) = lines.split_last().unwrap();
         let deltas: Option<Vec<&str>> = before.iter().map(|line| match line {
             AiLine::Delta(delta) => Some(delta.as_str()),

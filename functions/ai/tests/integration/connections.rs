@@ -79,7 +79,7 @@ async fn turns_share_a_connection_and_a_stale_one_is_no_failed_turn() -> Result<
     let api = RuntimeApi::start().await?;
     let _process = Process::start(AI, &api, &variables(&url))?;
     for _ in 0..3 {
-        assert_eq!(answer(&api.invoke(&turn("Hello?"))?.lines().await?).1.text, "Hi");
+        assert_eq!(answer(&api.invoke(&turn("Where is my parcel?"))?.lines().await?).1.text, "Hi");
     }
     server.await?
 }
@@ -112,7 +112,7 @@ async fn a_connection_that_breaks_under_a_request_is_replaced_at_once_and_counts
     let api = RuntimeApi::start().await?;
     let _process = Process::start(AI, &api, &variables(&url))?;
     for _ in 0..2 {
-        let lines: Vec<AiLine> = api.invoke(&turn("Hello?"))?.lines().await?;
+        let lines: Vec<AiLine> = api.invoke(&turn("Where is my parcel?"))?.lines().await?;
         assert_eq!(answer(&lines).1.text, "Hi");
         assert!(lines.iter().any(|line| matches!(line, AiLine::Report(report) if report.attempts == 1)), "{lines:?}");
     }

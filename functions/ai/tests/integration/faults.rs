@@ -26,7 +26,7 @@ async fn answered(replies: Vec<Reply>, clocks: &[(&str, &str)]) -> Result<AiAnsw
     ];
     let set_otherwise = |(name, _): &&(&str, &str)| !clocks.iter().any(|(other, _)| other == name);
     let variables: Vec<_> = model.iter().filter(set_otherwise).chain(clocks).copied().collect();
-    let (deltas, answer) = answer(&lines(&turn("Hello?"), &variables).await?);
+    let (deltas, answer) = answer(&lines(&turn("Where is my parcel?"), &variables).await?);
     if !answer.fallback {
         assert_eq!(deltas, answer.text);
     }
@@ -187,7 +187,7 @@ async fn an_answer_that_never_ends_stops_at_its_limit_and_drops_the_request() ->
         ("FRONTDESK_AI_MODEL_NAME", "tiny"),
         ("FRONTDESK_TURN_MAX_ANSWER_BYTES", "1024"),
     ];
-    let (_, answer) = answer(&lines(&turn("Hello?"), &variables).await?);
+    let (_, answer) = answer(&lines(&turn("Where is my parcel?"), &variables).await?);
     assert_eq!((answer.text.len(), answer.interrupted), (1024, true));
     server.left.recv().await.expect("the request was kept");
     Ok(())

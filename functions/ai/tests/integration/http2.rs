@@ -36,7 +36,7 @@ impl Scene {
     }
 
     async fn turn(&self) -> Result<Vec<AiLine>> {
-        self.api.invoke(&turn("Hello?"))?.lines().await
+        self.api.invoke(&turn("Where is my parcel?"))?.lines().await
     }
 }
 

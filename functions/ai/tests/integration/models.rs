@@ -58,7 +58,7 @@ fn text(lines: &[AiLine]) -> Option<&str> {
 #[tokio::test]
 async fn a_site_tries_its_own_server_first_and_the_public_one_second() -> Result<()> {
     let (mut own, mut public) = (OpenAiServer::start(vec![good()]).await?, OpenAiServer::start(vec![good()]).await?);
-    let said = lines(&own, &public, &turn("Hello?")).await?;
+    let said = lines(&own, &public, &turn("Where is my parcel?")).await?;
     assert_eq!((text(&said), report(&said)?.model.as_str()), (Some("Hi"), "own"));
     assert_eq!((own.count(), public.count()), (1, 0));
 
@@ -70,7 +70,7 @@ async fn a_site_tries_its_own_server_first_and_the_public_one_second() -> Result
         )]),
     ] {
         let own = OpenAiServer::start(vec![broken]).await?;
-        let said = lines(&own, &public, &turn("Hello?")).await?;
+        let said = lines(&own, &public, &turn("Where is my parcel?")).await?;
         let report = report(&said)?;
         assert_eq!((text(&said), report.model.as_str(), report.attempts), (Some("Hi"), "default", 2));
     }
@@ -80,7 +80,7 @@ async fn a_site_tries_its_own_server_first_and_the_public_one_second() -> Result
 #[tokio::test]
 async fn the_nodes_choice_of_models_counts_more_than_the_sites() -> Result<()> {
     let (mut own, public) = (OpenAiServer::start(vec![good()]).await?, OpenAiServer::start(vec![good()]).await?);
-    let mut asked = turn("Hello?");
+    let mut asked = turn("Where is my parcel?");
     asked["models"] = json!(["default"]);
     assert_eq!(report(&lines(&own, &public, &asked).await?)?.model, "default");
     assert_eq!(own.count(), 0);
@@ -93,7 +93,7 @@ async fn what_every_server_says_of_its_quota_is_passed_on_before_the_answer() ->
         vec![("retry-after", "7"), ("x-ratelimit-limit-requests", "60"), ("x-ratelimit-remaining-requests", "0")];
     let own = OpenAiServer::start(vec![Reply::Status(429, headers, "")]).await?;
     let public = OpenAiServer::start(vec![Reply::Status(429, vec![], ""), good()]).await?;
-    let said = lines(&own, &public, &turn("Hello?")).await?;
+    let said = lines(&own, &public, &turn("Where is my parcel?")).await?;
     let quotas: Vec<_> = said.iter().filter(|line| matches!(line, AiLine::Quota(_))).collect();
     assert_eq!(
         serde_json::to_value(quotas)?,
@@ -122,7 +122,7 @@ async fn a_server_that_refuses_the_tool_is_asked_without_it() -> Result<()> {
     let refusal = "{\"error\":{\"message\":\"tiny does not support tools\"}}";
     let mut own = OpenAiServer::start(vec![Reply::Status(400, vec![], refusal), good()]).await?;
     let public = OpenAiServer::start(vec![good()]).await?;
-    let said = lines(&own, &public, &turn("Hello?")).await?;
+    let said = lines(&own, &public, &turn("Where is my parcel?")).await?;
     assert_eq!((text(&said), report(&said)?.model.as_str()), (Some("Hi"), "own"));
     let (first, second) = (own.requests.recv().await.context("no")?, own.requests.recv().await.context("no second")?);
     assert_eq!(first.body["tools"][0]["function"]["name"], "hand_over");

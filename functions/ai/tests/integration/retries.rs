@@ -20,7 +20,7 @@ fn variables(url: &str) -> [(&str, &str); 3] {
 /// The answer of a server that gives these replies, and how often it was asked.
 async fn asked(replies: Vec<Reply>) -> Result<(AiAnswer, usize)> {
     let mut server = OpenAiServer::start(replies).await?;
-    let lines = lines(&turn("Hello?"), &variables(&server.url())).await?;
+    let lines = lines(&turn("Where is my parcel?"), &variables(&server.url())).await?;
     Ok((answer(&lines).1, server.count()))
 }
 
@@ -91,7 +91,7 @@ async fn a_server_that_stays_broken_is_asked_four_times() -> Result<()> {
 async fn a_server_that_is_not_there_is_a_fallback() -> Result<()> {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
     let url = format!("http://{free}/v1/chat/completions");
-    assert!(answer(&lines(&turn("Hello?"), &variables(&url)).await?).1.fallback);
+    assert!(answer(&lines(&turn("Where is my parcel?"), &variables(&url)).await?).1.fallback);
     Ok(())
 }
 
@@ -99,7 +99,7 @@ async fn a_server_that_is_not_there_is_a_fallback() -> Result<()> {
 async fn a_server_without_the_tls_that_was_asked_for_is_a_fallback() -> Result<()> {
     let server = OpenAiServer::streaming(HI).await?;
     let url = server.url().replace("http://", "https://");
-    assert!(answer(&lines(&turn("Hello?"), &variables(&url)).await?).1.fallback);
+    assert!(answer(&lines(&turn("Where is my parcel?"), &variables(&url)).await?).1.fallback);
     Ok(())
 }
 

@@ -33,7 +33,7 @@ fn interrupted(text: &str) -> (AnswerEnd, String, bool) {
 #[tokio::test]
 async fn a_throttled_function_is_invoked_again() {
     let setup = Setup::new();
-    let (_node, mut tab) = asked(&setup, "hello").await;
+    let (_node, mut tab) = asked(&setup, "where is my parcel").await;
     for _ in 0..3 {
         setup.functions.ai().await.throttle();
     }
@@ -44,7 +44,7 @@ async fn a_throttled_function_is_invoked_again() {
 #[tokio::test]
 async fn a_function_that_stays_throttled_ends_in_the_fallback() {
     let setup = Setup::new().with_quick_turns();
-    let (_node, mut tab) = asked(&setup, "hello").await;
+    let (_node, mut tab) = asked(&setup, "where is my parcel").await;
     let functions = setup.functions.clone();
     let throttling = tokio::spawn(async move {
         loop {
@@ -57,7 +57,7 @@ async fn a_function_that_stays_throttled_ends_in_the_fallback() {
 
 #[tokio::test]
 async fn an_error_before_the_first_word_gives_the_fallback_in_the_visitors_language() {
-    for (question, words) in [("hello", "Sorry, not now."), ("我的订单在哪里？", "抱歉，现在不行。")] {
+    for (question, words) in [("where is my parcel", "Sorry, not now."), ("我的订单在哪里？", "抱歉，现在不行。")] {
         for error in [
             InvokeError::Failed("ai".to_owned()),
             InvokeError::Unreachable { function: "ai".to_owned(), reason: "nobody listens".to_owned() },
@@ -73,7 +73,7 @@ async fn an_error_before_the_first_word_gives_the_fallback_in_the_visitors_langu
 #[tokio::test]
 async fn a_failure_that_the_function_names_gives_the_fallback() {
     let setup = Setup::new();
-    let (_node, mut tab) = asked(&setup, "hello").await;
+    let (_node, mut tab) = asked(&setup, "where is my parcel").await;
     setup.functions.ai().await.answer_lines(&[json!({"outcome": {"failure": {"reason": "model_unreachable"}}})]);
     assert_eq!(outcome(&mut tab).await, fallback());
 }
@@ -81,7 +81,7 @@ async fn a_failure_that_the_function_names_gives_the_fallback() {
 #[tokio::test]
 async fn the_functions_own_fallback_is_the_answer() {
     let setup = Setup::new();
-    let (_node, mut tab) = asked(&setup, "hello").await;
+    let (_node, mut tab) = asked(&setup, "where is my parcel").await;
     let answer = json!({"text": "The model sleeps.", "fallback": true, "offer_person": true});
     setup.functions.ai().await.answer_lines(&[json!({"outcome": {"answer": answer}})]);
     assert_eq!(outcome(&mut tab).await, (AnswerEnd::Fallback, "The model sleeps.".to_owned(), true));
@@ -92,7 +92,7 @@ async fn a_stream_cut_off_keeps_the_part_and_says_so() {
     // With an error, and with a body that ends without an outcome, also in the middle of a line.
     for cut in ["error", "end", "middle"] {
         let setup = Setup::new();
-        let (_node, mut tab) = asked(&setup, "hello").await;
+        let (_node, mut tab) = asked(&setup, "where is my parcel").await;
         let answering = setup.functions.ai().await.accept();
         answering.delta("Good d");
         tab.reads("Good d").await;
@@ -111,7 +111,7 @@ async fn a_stream_cut_off_keeps_the_part_and_says_so() {
 #[tokio::test]
 async fn a_function_that_hangs_is_given_up_at_the_deadline() {
     let setup = Setup::new().with_quick_turns();
-    let (_node, mut tab) = asked(&setup, "hello").await;
+    let (_node, mut tab) = asked(&setup, "where is my parcel").await;
     let call = setup.functions.ai().await;
     assert_eq!(outcome(&mut tab).await, fallback());
     call.given_up().await;
@@ -120,7 +120,7 @@ async fn a_function_that_hangs_is_given_up_at_the_deadline() {
 #[tokio::test]
 async fn a_function_that_hangs_in_its_answer_is_given_up_at_the_deadline() {
     let setup = Setup::new().with_quick_turns();
-    let (_node, mut tab) = asked(&setup, "hello").await;
+    let (_node, mut tab) = asked(&setup, "where is my parcel").await;
     let answering = setup.functions.ai().await.accept();
     answering.delta("Good d");
     assert_eq!(outcome(&mut tab).await, interrupted("Good d"));
@@ -131,7 +131,7 @@ async fn a_function_that_hangs_in_its_answer_is_given_up_at_the_deadline() {
 async fn lines_that_are_none_end_the_turn() {
     for garbage in ["garbage\n", "{\"delta\":7}\n", "{}\n", "\u{0}\u{0}\n{\"outcome\":{\"poem\":{}}}\n", "[]\n"] {
         let setup = Setup::new();
-        let (_node, mut tab) = asked(&setup, "hello").await;
+        let (_node, mut tab) = asked(&setup, "where is my parcel").await;
         let answering = setup.functions.ai().await.accept();
         answering.bytes(garbage);
         assert_eq!(outcome(&mut tab).await, fallback(), "{garbage:?}");
@@ -142,7 +142,7 @@ async fn lines_that_are_none_end_the_turn() {
 #[tokio::test]
 async fn a_line_without_end_is_not_waited_for() {
     let setup = Setup::new();
-    let (_node, mut tab) = asked(&setup, "hello").await;
+    let (_node, mut tab) = asked(&setup, "where is my parcel").await;
     let answering = setup.functions.ai().await.accept();
     answering.delta("Good d");
     tab.reads("Good d").await;
@@ -157,7 +157,7 @@ async fn a_line_without_end_is_not_waited_for() {
 #[tokio::test]
 async fn an_answer_over_its_bound_is_cut_there() {
     let setup = Setup::new().with("turn.max_answer_bytes", 1_024);
-    let (_node, mut tab) = asked(&setup, "hello").await;
+    let (_node, mut tab) = asked(&setup, "where is my parcel").await;
     let answering = setup.functions.ai().await.accept();
     for _ in 0..20 {
         answering.delta(&"茶".repeat(30));
@@ -169,7 +169,7 @@ async fn an_answer_over_its_bound_is_cut_there() {
 #[tokio::test]
 async fn what_comes_after_the_outcome_is_nothing() {
     let setup = Setup::new();
-    let (_node, mut tab) = asked(&setup, "hello").await;
+    let (_node, mut tab) = asked(&setup, "where is my parcel").await;
     setup.functions.ai().await.answer_lines(&[
         json!({"delta": "Good day"}),
         json!({"outcome": {"answer": {"text": "Good day"}}}),
@@ -185,7 +185,7 @@ async fn what_comes_after_the_outcome_is_nothing() {
 #[tokio::test]
 async fn an_empty_answer_is_never_silence() {
     let setup = Setup::new();
-    let (_node, mut tab) = asked(&setup, "hello").await;
+    let (_node, mut tab) = asked(&setup, "where is my parcel").await;
     setup.functions.ai().await.answer_lines(&[json!({"outcome": {"answer": {"text": ""}}})]);
     assert_eq!(outcome(&mut tab).await, fallback());
 }
@@ -193,7 +193,7 @@ async fn an_empty_answer_is_never_silence() {
 #[tokio::test]
 async fn chunks_that_end_anywhere_are_put_together() {
     let setup = Setup::new();
-    let (_node, mut tab) = asked(&setup, "hello").await;
+    let (_node, mut tab) = asked(&setup, "where is my parcel").await;
     let answering = setup.functions.ai().await.accept();
     let body = "{\"delta\":\"茶 is \"}\n\n{\"delta\":\"tea\"}\r\n{\"outcome\":{\"answer\":{\"text\":\"茶 is tea\"}}}\n";
     for byte in body.as_bytes() {

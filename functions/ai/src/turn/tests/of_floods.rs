@@ -20,7 +20,7 @@ impl Model for Torrent {
 async fn outcome_of(piece: Piece, settings: Settings) -> (AiOutcome, Duration) {
     let started = Instant::now();
     let model = Arc::new(Torrent(piece));
-    let lines = lines(request("Hi"), model, Arc::new(settings), metrics(), started + 100 * SECOND);
+    let lines = lines(request("Where is my parcel?"), model, Arc::new(settings), metrics(), started + 100 * SECOND);
     let mut lines = Box::pin(lines);
     while let Some(line) = lines.next().await {
         match line {
