@@ -5,6 +5,8 @@ use std::sync::Arc;
 use conversation::{AnswerEnd, HandoverReason, Invocation, Line, Outcome, Role};
 use intent::{Fallback, Model};
 
+use crate::turn::choices_of;
+
 /// What the visitor hears in the function's place: the reply of a sure intent, a question back where two are close, else
 /// that of the site's `texts`, each with its language, that suits the visitor. People, where it came to that before.
 ///
@@ -17,21 +19,22 @@ pub(crate) fn answer(
 ) -> Outcome {
     let question = question(&invocation.lines);
     match intent::fallback(intents, &question, language, invocation.failures) {
-        Fallback::Reply(text) => answered(text.into(), AnswerEnd::Intent),
-        Fallback::AskBack(text) => answered(text.into(), AnswerEnd::Fallback),
+        Fallback::Reply(text) => answered(text.into(), AnswerEnd::Intent, vec![]),
+        Fallback::AskBack { text, choices } => answered(text.into(), AnswerEnd::Fallback, choices),
         Fallback::Handover => Outcome::Handover { reason: HandoverReason::Rule, summary: "".into() },
         Fallback::Nothing if invocation.failures > 0 => Outcome::Failure,
         Fallback::Nothing => {
             let texts = texts.iter().map(|(language, text)| (&**language, &**text));
             let text = language::choose_text(texts, &question, language);
-            text.map_or(Outcome::Failure, |text| answered(text.into(), AnswerEnd::Fallback))
+            text.map_or(Outcome::Failure, |text| answered(text.into(), AnswerEnd::Fallback, vec![]))
         }
     }
 }
 
 /// A person is offered where the text does not answer.
-fn answered(text: Arc<str>, end: AnswerEnd) -> Outcome {
-    Outcome::Answer { text, end, offer_person: end == AnswerEnd::Fallback, sources: None }
+fn answered(text: Arc<str>, end: AnswerEnd, choices: Vec<String>) -> Outcome {
+    let choices = choices_of(choices);
+    Outcome::Answer { text, end, offer_person: end == AnswerEnd::Fallback, sources: None, choices }
 }
 
 /// What the visitor has said since the last answer.
@@ -93,16 +96,18 @@ mod tests {
         let demo = intent::Intents::parse(include_str!("../../web/demo/intents.toml")).unwrap();
         let demo = Model::train(&demo).model;
         let heard = |failures| heard_by(Some(&demo), "the parcel", failures);
-        let Outcome::Answer { text, end, offer_person, .. } = heard(0) else { panic!("{:?}", heard(0)) };
+        let Outcome::Answer { text, end, offer_person, choices, .. } = heard(0) else { panic!("{:?}", heard(0)) };
         assert!(text.starts_with("Do you mean"), "{text}");
         assert_eq!((end, offer_person), (AnswerEnd::Fallback, true));
+        let choices: Vec<_> = choices.iter().flat_map(|choices| choices.iter()).map(|choice| &**choice).collect();
+        assert_eq!(choices, ["A lost or damaged parcel", "Changing the delivery address"]);
         assert_eq!(heard(1), Outcome::Failure);
     }
 
     #[test]
     fn to_what_no_intent_is_about_the_site_has_its_own_words_and_then_people() {
         for (question, words) in [("量子力学是什么", "抱歉。"), ("xyzzy plugh", "Sorry.")] {
-            let apology = answered(words.into(), AnswerEnd::Fallback);
+            let apology = answered(words.into(), AnswerEnd::Fallback, vec![]);
             assert_eq!(heard(question, 0), apology);
             assert_eq!(heard_by(None, question, 0), apology);
             assert_eq!(heard(question, 1), Outcome::Failure, "the core hands over");

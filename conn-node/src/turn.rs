@@ -21,6 +21,7 @@ use crate::invocation::Reader;
 use crate::invoke::InvokeError;
 use crate::node::Node;
 use crate::trace;
+pub(crate) use payload::choices_of;
 use record::Record;
 
 /// By how much the function's own first-token clock is ahead of the node's: what it says when that runs out (it knows more

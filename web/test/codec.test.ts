@@ -25,8 +25,8 @@ function kind_of(field: protobuf.Field): string {
 }
 
 function kind_name(kind: schema.Field[1], many?: string): string {
-  if (typeof kind === "string") return kind;
-  return proto_name(shapes.find(([, shape]) => shape === kind)![0]) + (many ? ` ${many}` : "");
+  const name = typeof kind === "string" ? kind : proto_name(shapes.find(([, shape]) => shape === kind)![0]);
+  return name + (many ? ` ${many}` : "");
 }
 
 /** Left out of the tables: what a visitor is never sent, and what the panel does not ask for. It is passed over. */

@@ -31,7 +31,7 @@ const SITE = {
 
 const TYPES = { js: "text/javascript", css: "text/css", svg: "image/svg+xml", html: "text/html; charset=utf-8" };
 
-/** @param options.answer (text) => { text, end, pace_ms, hold, sources } of the answer to a message; hold: never ends by itself */
+/** @param options.answer (text) => { text, end, pace_ms, hold, sources, choices } of the answer to a message; hold: never ends by itself */
 export async function start_fake_node({ port = 0, site = SITE, answer = (text) => ({ text: `You said: ${text}` }) } = {}) {
   const node = { site, answer, refuse: undefined, deaf: false, rewrite: (page) => page, hellos: [], requests: [], visitors: new Map(), sockets: new Set() };
   const server = createServer((request, response) => {
@@ -148,14 +148,14 @@ function write(node, visitor, turn, script) {
   if (!script) return;
   // One answer at a time; what was asked meanwhile is answered after.
   if (visitor.end) return visitor.waiting.push(() => write(node, visitor, turn, script));
-  const { text, end = 1, pace_ms = 15, hold = false, offer_person = false, sources = [] } = script;
+  const { text, end = 1, pace_ms = 15, hold = false, offer_person = false, sources = [], choices = [] } = script;
   const pieces = [...text].reduce((all, char, i) => (i % 4 ? (all[all.length - 1] += char) : all.push(char), all), []);
   let written = "";
   const timer = setInterval(step, pace_ms);
   visitor.end = (how) => {
     clearInterval(timer);
     visitor.end = visitor.writing = undefined;
-    append(node, visitor, { answer: { turn, text: how >= 4 ? text : written, end: how, offer_person, sources } });
+    append(node, visitor, { answer: { turn, text: how >= 4 ? text : written, end: how, offer_person, sources, choices } });
     visitor.waiting.shift()?.();
   };
   function step() {

@@ -98,4 +98,12 @@ describe("an answer", () => {
     const sources = [{ title: "Returns", url: "https://shop.example/returns" }];
     expect(shown({ ...rests, answer: { ...rests.answer!, sources } })).toMatchObject({ state: "complete", sources });
   });
+
+  it("brings what the visitor may say next, and nothing where a log was kept before there was such a thing", () => {
+    const asks = answer(2, 1, "Do you mean “A” or “B”?", 4);
+    expect(shown(asks)).toMatchObject({ choices: [] });
+    expect(shown({ ...asks, answer: { ...asks.answer!, choices: ["A", "B"] } })).toMatchObject({ choices: ["A", "B"], offer: true });
+    const { choices: _, ...kept } = asks.answer!;
+    expect(shown({ ...asks, answer: kept as typeof asks.answer })).toMatchObject({ choices: [] });
+  });
 });

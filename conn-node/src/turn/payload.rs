@@ -1,6 +1,6 @@
 //! What the function `ai` is asked, and what its outcome means for the conversation.
 
-use conversation::{AnswerEnd, HandoverReason, Invocation, Line, Outcome, Role, Source, Sources};
+use conversation::{AnswerEnd, Choices, HandoverReason, Invocation, Line, Outcome, Role, Source, Sources};
 use protocol::function::{self, AiAnswer, AiHandover, AiRequest};
 
 use crate::held::Held;
@@ -36,8 +36,8 @@ pub(super) fn answer(answer: AiAnswer) -> Outcome {
         (false, false, true) => AnswerEnd::Interrupted,
         (false, false, false) => AnswerEnd::Complete,
     };
-    let (text, sources) = (answer.text.into(), sources_of(answer.sources));
-    Outcome::Answer { text, end, offer_person: answer.offer_person, sources }
+    let (text, sources, choices) = (answer.text.into(), sources_of(answer.sources), choices_of(answer.choices));
+    Outcome::Answer { text, end, offer_person: answer.offer_person, sources, choices }
 }
 
 /// The function gives the conversation away.
@@ -60,6 +60,13 @@ fn sources_of(sources: Vec<function::Source>) -> Sources {
     let titled = sources.into_iter().filter(|source| !source.title.trim().is_empty());
     let sources: Vec<_> = titled.take(function::MAX_SOURCES).map(source).collect();
     (!sources.is_empty()).then(|| sources.into())
+}
+
+/// What the visitor may say to an answer, within bounds. Half a choice would be another one, so one that is too long is left out.
+pub(crate) fn choices_of(choices: Vec<String>) -> Choices {
+    let is_choice = |choice: &String| !choice.trim().is_empty() && choice.len() <= function::MAX_CHOICE_BYTES;
+    let choices: Vec<_> = choices.into_iter().filter(is_choice).take(function::MAX_CHOICES).map(Into::into).collect();
+    (!choices.is_empty()).then(|| choices.into())
 }
 
 /// The first `max_bytes` of `text` at most, ending between characters.
@@ -107,6 +114,15 @@ mod tests {
         let lengths = [500, 501].map(|bytes| long(bytes).map(|all| all[0].url.len()));
         assert_eq!(lengths, [Some(500), Some(0)]);
         assert_eq!(sources_of(vec![]), None);
+    }
+
+    #[test]
+    fn choices_are_few_and_short() {
+        let of = |choices: &[&str]| choices_of(choices.iter().map(|choice| (*choice).to_owned()).collect());
+        let kept = of(&["A", " ", &"长".repeat(107), "B", "C", "D"]);
+        assert_eq!(kept, Some(["A", "B", "C"].map(Into::into).into()));
+        assert!(of(&[&"长".repeat(106)]).is_some());
+        assert_eq!(of(&[]), None);
     }
 
     #[test]

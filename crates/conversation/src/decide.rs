@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event::{AnswerEnd, Assignee, Body, ClosedBy, HandoverReason, Sources};
+use crate::event::{AnswerEnd, Assignee, Body, Choices, ClosedBy, HandoverReason, Sources};
 use crate::id::{MessageId, Millis, Seq};
 use crate::policy::{Policy, RESERVED_EVENTS};
 use crate::state::{Owner, State, fingerprint};
@@ -111,6 +111,7 @@ pub fn stop(state: &State, turn: Seq, written: Arc<str>) -> Decision {
             end: AnswerEnd::Stopped,
             offer_person: false,
             sources: None,
+            choices: None,
         })
     } else {
         Decision::Done(0)
@@ -177,8 +178,8 @@ pub fn answer(state: &State, policy: &Policy, answer: Answer) -> Decision {
     if !owns || !open {
         return Decision::Done(0);
     }
-    let Answer { turn, text, end, offer_person, sources } = answer;
-    Decision::Append(Body::Answer { turn, text, end, offer_person, sources })
+    let Answer { turn, text, end, offer_person, sources, choices } = answer;
+    Decision::Append(Body::Answer { turn, text, end, offer_person, sources, choices })
 }
 
 /// An answer before it is in the log; see [`Body::Answer`].
@@ -194,6 +195,8 @@ pub struct Answer {
     pub offer_person: bool,
     /// What it rests on.
     pub sources: Sources,
+    /// What the visitor may say next, to tap.
+    pub choices: Choices,
 }
 
 /// The assistant gives the conversation to people, as the outcome of `turn`.

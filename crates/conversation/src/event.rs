@@ -37,6 +37,8 @@ pub enum Body {
         offer_person: bool,
         /// The site's texts that it rests on, the best first.
         sources: Sources,
+        /// What the visitor may say next, to tap.
+        choices: Choices,
     },
     /// People answer from here on; the assistant is silent.
     Handover {
@@ -82,6 +84,9 @@ pub enum Body {
 
 /// The texts of a site that an answer rests on. Mostly there are none.
 pub type Sources = Option<Arc<[Source]>>;
+
+/// Short texts of which the visitor may say one, where the assistant asks back. Mostly there are none.
+pub type Choices = Option<Arc<[Arc<str>]>>;
 
 /// A text of the site that an answer rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,9 +163,11 @@ impl Body {
     /// Bytes of text it holds: what memory and context bounds count.
     pub fn text_bytes(&self) -> usize {
         match self {
-            Body::Answer { text, sources, .. } => {
+            Body::Answer { text, sources, choices, .. } => {
                 let sources = sources.iter().flat_map(|sources| sources.iter());
-                text.len() + sources.map(|source| source.title.len() + source.url.len()).sum::<usize>()
+                let sources = sources.map(|source| source.title.len() + source.url.len());
+                let choices = choices.iter().flat_map(|choices| choices.iter()).map(|choice| choice.len());
+                text.len() + sources.chain(choices).sum::<usize>()
             }
             Body::VisitorMessage { text, .. } | Body::AgentMessage { text, .. } | Body::Note { text, .. } => text.len(),
             Body::Rated { comment, .. } => comment.len(),

@@ -39,7 +39,7 @@ pub use cursor::{Cursor, Offered, Resume};
 pub use decide::{Command, Refusal};
 pub use delivery::{Piece, Position};
 pub use due::due_at;
-pub use event::{AnswerEnd, Assignee, Audience, Body, ClosedBy, Event, HandoverReason, Source, Sources};
+pub use event::{AnswerEnd, Assignee, Audience, Body, Choices, ClosedBy, Event, HandoverReason, Source, Sources};
 pub use id::{ConversationId, InvalidId, MAX_PART_BYTES, MessageId, Millis, Seq, is_part};
 pub use live::{CommandKey, Live, Notice, Output, Reply, Rested};
 pub use policy::{MAX_RETRY_WAIT, Policy, RESERVED_EVENTS};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::decide::Answer;
-use crate::event::{AnswerEnd, HandoverReason, Sources};
+use crate::event::{AnswerEnd, Choices, HandoverReason, Sources};
 use crate::id::{Millis, Seq};
 use crate::policy::Policy;
 use crate::window::Line;
@@ -75,6 +75,8 @@ pub enum Outcome {
         offer_person: bool,
         /// What it rests on.
         sources: Sources,
+        /// What the visitor may say next, to tap.
+        choices: Choices,
     },
     /// The assistant gives the conversation to people.
     Handover {
@@ -119,7 +121,7 @@ impl Turn {
     /// The answer if the run ends in the middle of it.
     pub(crate) fn interrupted_answer(&self) -> Answer {
         let text = self.text.as_str().into();
-        Answer { turn: self.turn, text, end: AnswerEnd::Interrupted, offer_person: true, sources: None }
+        Answer { turn: self.turn, text, end: AnswerEnd::Interrupted, offer_person: true, sources: None, choices: None }
     }
 
     pub(crate) fn text_from(&self, offset: usize) -> TurnText {
@@ -130,7 +132,14 @@ impl Turn {
 
 /// The site's own words, with the offer of a person: never silence.
 pub(crate) fn fallback_answer(turn: Seq, policy: &Policy, question: &str) -> Answer {
-    Answer { turn, text: policy.fallback_for(question), end: AnswerEnd::Fallback, offer_person: true, sources: None }
+    Answer {
+        turn,
+        text: policy.fallback_for(question),
+        end: AnswerEnd::Fallback,
+        offer_person: true,
+        sources: None,
+        choices: None,
+    }
 }
 
 impl Elsewhere {

@@ -165,6 +165,7 @@ mod tests {
             end: AnswerEnd::Complete,
             offer_person: false,
             sources: None,
+            choices: None,
         };
         window.push(Arc::new(Event { seq: 3, at: 0, body: answer(1) }), 300);
         assert_eq!(window.get(2), None);
@@ -182,7 +183,8 @@ mod tests {
         let mut failures = vec![];
         for (seq, end) in (1..).step_by(2).zip(ends) {
             window.push(message(seq, "?"), 9999);
-            let body = Body::Answer { turn: seq, text: "!".into(), end, offer_person: false, sources: None };
+            let body =
+                Body::Answer { turn: seq, text: "!".into(), end, offer_person: false, sources: None, choices: None };
             window.push(Arc::new(Event { seq: seq + 1, at: 0, body }), 9999);
             failures.push(window.failures());
         }
@@ -211,6 +213,7 @@ mod tests {
             end: AnswerEnd::Complete,
             offer_person: false,
             sources: None,
+            choices: None,
         };
         window.push(Arc::new(Event { seq: 4, at: 0, body: answer }), 9999);
         let said: Vec<_> = window.lines().into_iter().map(|line| (line.role, line.text.to_string())).collect();

@@ -10,7 +10,12 @@ pub enum Fallback {
     /// The site's own reply to an intent, or one to small talk, Markdown: the message is answered.
     Reply(String),
     /// A question back, between two intents.
-    AskBack(String),
+    AskBack {
+        /// The question, which names both.
+        text: String,
+        /// What the visitor may say to it: the titles of both. Each is answered by its intent.
+        choices: Vec<String>,
+    },
     /// The site gives such messages to people.
     Handover,
     /// Nothing: the site's fallback text, or people where it came to that before.
@@ -26,10 +31,16 @@ pub fn fallback(model: Option<&Model>, message: &str, language: &str, failures: 
         let own = model.and_then(|model| model.is_sure_enough_for_instant(message, language));
         return own.map(said).or_else(|| small_talk(about, message, language, failures)).unwrap_or(Fallback::Nothing);
     }
+    if let Some(reply) = model.and_then(|model| model.reply_to_title(message, language)) {
+        return said(reply);
+    }
     match model.map(|model| model.decide(without_greeting(message), language)) {
         Some(Decision::Sure(reply)) => said(reply),
         // Whoever is asked back twice in a row is better off with a person.
-        Some(Decision::AskBack(ask_back)) if failures == 0 => Fallback::AskBack(ask_back.text),
+        Some(Decision::AskBack(ask_back)) if failures == 0 => {
+            let choices = ask_back.titles.into_iter().map(capitalised).collect();
+            Fallback::AskBack { text: ask_back.text, choices }
+        }
         Some(Decision::AskBack(_) | Decision::Unsure) | None => Fallback::Nothing,
     }
 }
@@ -68,6 +79,12 @@ fn with_link(reply: &Reply<'_>) -> String {
         Some((url, label)) => format!("{}\n\n[{label}]({url})", reply.text),
         None => reply.text.to_owned(),
     }
+}
+
+/// Titles are written to stand in a sentence; a choice stands alone.
+fn capitalised(title: &str) -> String {
+    let mut letters = title.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::calibration::{Calibration, Judged, Verdict};
 use crate::evaluation::Report;
 use crate::examples::Examples;
 use crate::features::{self, Kind};
-use crate::intents::{Action, Intent, Intents};
+use crate::intents::{Action, Intent, Intents, MAX_TITLE_CHARS};
 use crate::linear::Linear;
 use crate::space::hashes;
 use crate::text::Normal;
@@ -83,6 +83,8 @@ pub struct Reply<'m> {
 pub struct AskBack<'m> {
     /// The two intents, the likelier first.
     pub intents: [&'m Intent; 2],
+    /// Their titles, in the language of `text`.
+    pub titles: [&'m str; 2],
     /// "Do you mean … or …?" in the visitor's language.
     pub text: String,
 }
@@ -219,16 +221,19 @@ impl Model {
         self.linear.scores(&hashes(message))
     }
 
+    /// The reply of the intent whose title `text` is: what a visitor says who was asked which of two is meant.
+    pub(crate) fn reply_to_title(&self, text: &str, language: &str) -> Option<Reply<'_>> {
+        if text.chars().nth(MAX_TITLE_CHARS).is_some() {
+            return None;
+        }
+        let text_of = |text: &str| Normal::new(text).whole();
+        let said = text_of(text);
+        let is_said = |intent: &&Intent| intent.title.values().any(|title| text_of(title) == said);
+        reply_of(self.intents.iter().find(is_said)?, 1.0, text, language)
+    }
+
     fn reply(&self, judged: &Judged, text: &str, language: &str) -> Option<Reply<'_>> {
-        let intent = self.intents.get(judged.best)?;
-        let language = language::choose(intent.reply.keys().map(String::as_str), text, language)?;
-        Some(Reply {
-            intent,
-            text: intent.reply.get(language)?,
-            action: intent.action.as_ref().and_then(|action| action.link(language)),
-            handover: intent.handover,
-            confidence: judged.confidence,
-        })
+        reply_of(self.intents.get(judged.best)?, judged.confidence, text, language)
     }
 
     fn ask_back(&self, judged: &Judged, text: &str, language: &str) -> Option<AskBack<'_>> {
@@ -236,8 +241,19 @@ impl Model {
         let languages = intents[0].title.keys().map(String::as_str);
         let language = language::choose(languages, text, language)?;
         let [one, other] = [intents[0].title.get(language)?, intents[1].title.get(language)?];
-        Some(AskBack { intents, text: question(language, one, other) })
+        Some(AskBack { intents, titles: [one, other], text: question(language, one, other) })
     }
+}
+
+fn reply_of<'a>(intent: &'a Intent, confidence: f32, text: &str, language: &str) -> Option<Reply<'a>> {
+    let language = language::choose(intent.reply.keys().map(String::as_str), text, language)?;
+    Some(Reply {
+        intent,
+        text: intent.reply.get(language)?,
+        action: intent.action.as_ref().and_then(|action| action.link(language)),
+        handover: intent.handover,
+        confidence,
+    })
 }
 
 impl Ranking<'_> {

@@ -172,6 +172,31 @@ fn a_site_may_have_its_own_reply_to_a_greeting() {
 }
 
 #[test]
+fn a_question_back_has_choices_and_each_of_them_is_answered_by_its_intent() {
+    let model = Some(&trained().model);
+    let ask = |text: &str| match intent::fallback(model, text, "en", 0) {
+        Fallback::AskBack { choices, .. } => choices,
+        other => panic!("{text}: {other:?}"),
+    };
+    assert_eq!(ask("the parcel"), ["A lost or damaged parcel", "Changing the delivery address"]);
+    assert_eq!(ask("多少钱"), ["运费", "怎么泡茶"]);
+    for intent in trained().model.intents() {
+        for (language, title) in &intent.title {
+            let expected = match intent.handover {
+                true => Fallback::Handover,
+                false => Fallback::Reply(intent.reply[language].clone()),
+            };
+            let said = intent::fallback(model, title, language, 1);
+            let begins = match (&said, &expected) {
+                (Fallback::Reply(said), Fallback::Reply(expected)) => said.starts_with(expected.as_str()),
+                (said, expected) => said == expected,
+            };
+            assert!(begins, "{title}: {said:?}");
+        }
+    }
+}
+
+#[test]
 fn an_explanation_names_the_words_that_decided() {
     let explanation = trained().model.explain("do you take paypal");
     assert_eq!(explanation.ranking.intents[0].intent.key, "payment_methods");

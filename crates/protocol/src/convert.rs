@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use conversation::{
-    AnswerEnd, Assignee, Audience, Body, ClosedBy, Event, HandoverReason, MessageId, Millis, Seq, Source, Sources,
+    AnswerEnd, Assignee, Audience, Body, Choices, ClosedBy, Event, HandoverReason, MessageId, Millis, Seq, Source,
+    Sources,
 };
 use prost::Message;
 
@@ -73,12 +74,13 @@ impl From<&Body> for event::Body {
             Body::VisitorMessage { id, text } => {
                 event::Body::VisitorMessage(v1::VisitorMessage { id: id.0.to_vec(), text: text.to_string() })
             }
-            Body::Answer { turn, text, end, offer_person, sources } => event::Body::Answer(v1::Answer {
+            Body::Answer { turn, text, end, offer_person, sources, choices } => event::Body::Answer(v1::Answer {
                 turn: *turn,
                 text: text.to_string(),
                 end: v1::AnswerEnd::from(*end).into(),
                 offer_person: *offer_person,
                 sources: sources.iter().flat_map(|sources| sources.iter()).map(Into::into).collect(),
+                choices: choices.iter().flat_map(|choices| choices.iter()).map(|choice| choice.to_string()).collect(),
             }),
             Body::Handover { reason, summary } => event::Body::Handover(v1::Handover {
                 reason: v1::HandoverReason::from(*reason).into(),
@@ -140,6 +142,7 @@ fn body_from(body: event::Body) -> Result<Body, Problem> {
             offer_person: answer.offer_person,
             text: answer.text.into(),
             sources: sources_from(answer.sources),
+            choices: choices_from(answer.choices),
         },
         event::Body::Handover(handover) => Body::Handover {
             reason: handover_reason(handover.reason()).ok_or(("handover.reason", UNSPECIFIED))?,
@@ -171,6 +174,10 @@ const EMPTY: &str = "is missing";
 fn sources_from(sources: Vec<v1::Source>) -> Sources {
     let sources = sources.into_iter().map(|source| Source { title: source.title.into(), url: source.url.into() });
     (sources.len() > 0).then(|| sources.collect())
+}
+
+fn choices_from(choices: Vec<String>) -> Choices {
+    (!choices.is_empty()).then(|| choices.into_iter().map(Into::into).collect())
 }
 
 impl From<&Source> for v1::Source {

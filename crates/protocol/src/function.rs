@@ -190,7 +190,17 @@ pub struct AiAnswer {
     /// The texts of the site that the answer rests on, the best first. At most [`MAX_SOURCES`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Source>,
+    /// Where the text asks back: what the visitor may say next, to tap. At most [`MAX_CHOICES`], none empty or longer than
+    /// [`MAX_CHOICE_BYTES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
 }
+
+/// The most choices of one answer.
+pub const MAX_CHOICES: usize = 3;
+
+/// The longest choice, in UTF-8 bytes: room for the longest title of an intent, 80 characters of up to four bytes.
+pub const MAX_CHOICE_BYTES: usize = 320;
 
 /// The most sources of one answer.
 pub const MAX_SOURCES: usize = 3;

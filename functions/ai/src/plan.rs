@@ -115,7 +115,7 @@ impl Plan {
             Fallback::Reply(text) => self.site.instant.then(|| replied(text)),
             // The site said itself that such messages are for people.
             Fallback::Handover => Some(self.handover(HandoverReason::Rule, "")),
-            Fallback::AskBack(_) | Fallback::Nothing => None,
+            Fallback::AskBack { .. } | Fallback::Nothing => None,
         }
     }
 
@@ -176,10 +176,12 @@ impl Plan {
     pub(crate) fn fallback(&self) -> AiOutcome {
         match intent::fallback(self.intents.as_deref(), &self.question, &self.language, self.failures) {
             Fallback::Reply(text) => replied(text),
-            Fallback::AskBack(text) => not_answered(text),
+            Fallback::AskBack { text, choices } => not_answered(text, choices),
             Fallback::Handover => self.handover(HandoverReason::Rule, ""),
             Fallback::Nothing if self.failures > 0 => self.handover(HandoverReason::Failures, ""),
-            Fallback::Nothing => not_answered(self.site.fallback_text(&self.question, &self.language).to_owned()),
+            Fallback::Nothing => {
+                not_answered(self.site.fallback_text(&self.question, &self.language).to_owned(), vec![])
+            }
         }
     }
 
@@ -199,7 +201,7 @@ fn replied(text: String) -> AiOutcome {
     AiOutcome::Answer(AiAnswer { text, intent: true, ..AiAnswer::default() })
 }
 
-/// The site's own words, which do not answer it.
-fn not_answered(text: String) -> AiOutcome {
-    AiOutcome::Answer(AiAnswer { text, fallback: true, offer_person: true, ..AiAnswer::default() })
+/// The site's own words, which do not answer it, and what the visitor may say to them.
+fn not_answered(text: String, choices: Vec<String>) -> AiOutcome {
+    AiOutcome::Answer(AiAnswer { text, fallback: true, offer_person: true, choices, ..AiAnswer::default() })
 }

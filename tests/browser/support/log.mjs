@@ -10,7 +10,7 @@ import WebSocket from "ws";
  *
  * @typedef {{ seq: number, visitorMessage?: { id: string, text: string }, answer?: Answer, handover?: { reason: string },
  *   assigned?: { agent?: string }, closed?: { by: string }, rated?: { score: number, comment?: string } }} LogEvent
- * @typedef {{ turn: number, text?: string, end: string, offerPerson?: boolean }} Answer
+ * @typedef {{ turn: number, text?: string, end: string, offerPerson?: boolean, choices?: string[] }} Answer
  */
 export function read_log(node, token, site = "shop") {
   return new Promise((resolve, reject) => {

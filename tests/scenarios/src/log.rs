@@ -77,7 +77,7 @@ pub fn small_talk(questions: u32) -> impl Iterator<Item = Body> {
         let end = AnswerEnd::Complete;
         [
             Body::VisitorMessage { id, text },
-            Body::Answer { turn, text: answer, end, offer_person: false, sources: None },
+            Body::Answer { turn, text: answer, end, offer_person: false, sources: None, choices: None },
         ]
     })
 }

@@ -244,6 +244,7 @@ impl Alone {
                 end: AnswerEnd::Complete,
                 offer_person: false,
                 sources: None,
+                choices: None,
             },
         };
         let event = Arc::new(Event { seq: self.watch.head(0) + 1, at: self.now, body });
@@ -282,7 +283,13 @@ impl Alone {
         let text = ["tea", "绿茶", "", "and so on and so on"][usize::from(argument / 4) % 4];
         let outcome = match kind {
             15 => return self.live.handle_delta(self.now, run, text),
-            16 => Outcome::Answer { text: text.into(), end: AnswerEnd::Complete, offer_person: false, sources: None },
+            16 => Outcome::Answer {
+                text: text.into(),
+                end: AnswerEnd::Complete,
+                offer_person: false,
+                sources: None,
+                choices: None,
+            },
             17 => Outcome::Failure,
             _ => Outcome::Handover { reason: HandoverReason::Assistant, summary: "".into() },
         };

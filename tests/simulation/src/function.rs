@@ -84,9 +84,13 @@ impl World {
 /// How a run ends: answer, handover, failure, cut (the driver reports a failure), hang (nothing), late answer.
 fn outcome(ending: usize, text: &str) -> Option<Outcome> {
     match ending {
-        0 | 5 => {
-            Some(Outcome::Answer { text: text.into(), end: AnswerEnd::Complete, offer_person: false, sources: None })
-        }
+        0 | 5 => Some(Outcome::Answer {
+            text: text.into(),
+            end: AnswerEnd::Complete,
+            offer_person: false,
+            sources: None,
+            choices: None,
+        }),
         1 => Some(Outcome::Handover { reason: HandoverReason::Assistant, summary: "".into() }),
         2 | 3 => Some(Outcome::Failure),
         _ => None,

@@ -115,10 +115,10 @@ impl Live {
         turn.phase = Phase::Ending;
         let intent = match outcome {
             Outcome::Handover { reason, summary } => Intent::GiveAway { turn: turn.turn, reason, summary },
-            Outcome::Answer { text, end, offer_person, sources }
+            Outcome::Answer { text, end, offer_person, sources, choices }
                 if !text.is_empty() && text.len() <= self.policy.max_answer_bytes =>
             {
-                let answer = Answer { turn: turn.turn, text, end, offer_person, sources };
+                let answer = Answer { turn: turn.turn, text, end, offer_person, sources, choices };
                 Intent::Answer { answer, reply_to: None }
             }
             // An empty answer would be silence, and one over the bound is not what was streamed.
@@ -192,5 +192,6 @@ fn stopped(turn: &Turn) -> Answer {
         end: AnswerEnd::Stopped,
         offer_person: false,
         sources: None,
+        choices: None,
     }
 }

@@ -211,9 +211,13 @@ impl Desk {
         };
         let outcome = match verb {
             "delta" => return self.live.handle_delta(self.now, run, text),
-            "answer" => {
-                Outcome::Answer { text: text.into(), end: AnswerEnd::Complete, offer_person: false, sources: None }
-            }
+            "answer" => Outcome::Answer {
+                text: text.into(),
+                end: AnswerEnd::Complete,
+                offer_person: false,
+                sources: None,
+                choices: None,
+            },
             "handover" => Outcome::Handover { reason: HandoverReason::Assistant, summary: "".into() },
             _ => Outcome::Failure,
         };
@@ -337,6 +341,7 @@ fn body(event: &str) -> Body {
                 end: AnswerEnd::Complete,
                 offer_person: false,
                 sources: None,
+                choices: None,
             }
         }
         "handover" => Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into() },

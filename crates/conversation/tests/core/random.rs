@@ -18,6 +18,7 @@ fn body() -> impl Strategy<Value = Body> {
         end: AnswerEnd::Complete,
         offer_person: false,
         sources: None,
+        choices: None,
     };
     prop_oneof![
         4 => (id(), text()).prop_map(|(id, text)| Body::VisitorMessage { id, text }),
@@ -100,7 +101,7 @@ proptest! {
         let mut state = folded(bodies);
         let policy = Policy::default();
         if let Some(turn) = state.open_turn() {
-            let answer = || Answer { turn, text: "Hi".into(), end: AnswerEnd::Complete, offer_person: false, sources: None };
+            let answer = || Answer { turn, text: "Hi".into(), end: AnswerEnd::Complete, offer_person: false, sources: None, choices: None };
             let Decision::Append(body) = decide::answer(&state, &policy, answer()) else { panic!("not answered") };
             prop_assert!(due_at(&state, &policy).is_some());
             prop_assert_eq!(state.apply(&Event { seq: state.head() + 1, at: 9, body }), Ok(()));

@@ -246,6 +246,10 @@ pub struct Answer {
     /// The site's texts that it rests on, the best first, at most 3. Show them below the answer.
     #[prost(message, repeated, tag = "5")]
     pub sources: ::prost::alloc::vec::Vec<Source>,
+    /// Short texts of which the visitor may say one, at most 3. Show them as buttons below the answer while nothing was said
+    /// after it; one that is pressed is sent as the visitor's message.
+    #[prost(string, repeated, tag = "6")]
+    pub choices: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A text of the site that an answer rests on.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -272,6 +272,9 @@ impl serde::Serialize for Answer {
         if !self.sources.is_empty() {
             len += 1;
         }
+        if !self.choices.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("frontdesk.v1.Answer", len)?;
         if self.turn != 0 {
             struct_ser.serialize_field("turn", &self.turn)?;
@@ -290,6 +293,9 @@ impl serde::Serialize for Answer {
         if !self.sources.is_empty() {
             struct_ser.serialize_field("sources", &self.sources)?;
         }
+        if !self.choices.is_empty() {
+            struct_ser.serialize_field("choices", &self.choices)?;
+        }
         struct_ser.end()
     }
 }
@@ -306,6 +312,7 @@ impl<'de> serde::Deserialize<'de> for Answer {
             "offer_person",
             "offerPerson",
             "sources",
+            "choices",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -315,6 +322,7 @@ impl<'de> serde::Deserialize<'de> for Answer {
             End,
             OfferPerson,
             Sources,
+            Choices,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -342,6 +350,7 @@ impl<'de> serde::Deserialize<'de> for Answer {
                             "end" => Ok(GeneratedField::End),
                             "offerPerson" | "offer_person" => Ok(GeneratedField::OfferPerson),
                             "sources" => Ok(GeneratedField::Sources),
+                            "choices" => Ok(GeneratedField::Choices),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -366,6 +375,7 @@ impl<'de> serde::Deserialize<'de> for Answer {
                 let mut end__ = None;
                 let mut offer_person__ = None;
                 let mut sources__ = None;
+                let mut choices__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Turn => {
@@ -400,6 +410,12 @@ impl<'de> serde::Deserialize<'de> for Answer {
                             }
                             sources__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Choices => {
+                            if choices__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("choices"));
+                            }
+                            choices__ = Some(map_.next_value()?);
+                        }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
                         }
@@ -411,6 +427,7 @@ impl<'de> serde::Deserialize<'de> for Answer {
                     end: end__.unwrap_or_default(),
                     offer_person: offer_person__.unwrap_or_default(),
                     sources: sources__.unwrap_or_default(),
+                    choices: choices__.unwrap_or_default(),
                 })
             }
         }

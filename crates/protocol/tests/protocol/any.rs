@@ -125,12 +125,16 @@ fn body() -> BoxedStrategy<Body> {
     ];
     let source = (text(), text()).prop_map(|(title, url)| Source { title: title.into(), url: url.into() });
     let sources = vec(source, 0..4).prop_map(|sources| (!sources.is_empty()).then(|| sources.into()));
+    let choices =
+        vec(text().prop_map(Into::into), 0..4).prop_map(|choices| (!choices.is_empty()).then(|| choices.into()));
     let to = prop_oneof![Just(Assignee::Queue), agent().prop_map(|agent| Assignee::Agent(agent.into()))];
     prop_oneof![
         (id(), text()).prop_map(|(id, text)| Body::VisitorMessage { id, text: text.into() }),
-        (number(), text(), end, any::<bool>(), sources).prop_map(|(turn, text, end, offer_person, sources)| {
-            Body::Answer { turn, text: text.into(), end, offer_person, sources }
-        }),
+        (number(), text(), end, any::<bool>(), sources, choices).prop_map(
+            |(turn, text, end, offer_person, sources, choices)| {
+                Body::Answer { turn, text: text.into(), end, offer_person, sources, choices }
+            }
+        ),
         (reason, text()).prop_map(|(reason, summary)| Body::Handover { reason, summary: summary.into() }),
         to.prop_map(|to| Body::Assigned { to }),
         (agent(), id(), text()).prop_map(|(agent, id, text)| Body::AgentMessage {

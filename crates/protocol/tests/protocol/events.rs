@@ -111,6 +111,7 @@ fn an_event_stored_by_the_first_version_is_still_read() {
         end: conversation::AnswerEnd::Complete,
         offer_person: true,
         sources: None,
+        choices: None,
     };
     assert_eq!(decode_event(&stored).unwrap(), Event { seq: 3, at: 1_772_801_907_200, body });
 }

@@ -40,7 +40,10 @@ fn conversation() -> (Vec<ClientFrame>, Vec<ServerFrame>) {
         let turn = seq;
         seq += 1;
         let end = AnswerEnd::Complete;
-        received.push(event(seq, Body::Answer { turn, text: answer.into(), end, offer_person: false, sources: None }));
+        received.push(event(
+            seq,
+            Body::Answer { turn, text: answer.into(), end, offer_person: false, sources: None, choices: None },
+        ));
     }
     (sent, received)
 }

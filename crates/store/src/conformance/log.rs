@@ -32,7 +32,14 @@ fn one_of_each() -> Vec<Event> {
     let agent: Arc<str> = "ana@shop.example".into();
     let bodies = [
         Body::VisitorMessage { id: MessageId([0xff; 16]), text: "现在几点了？ \u{0}\n{\"a\":1}".into() },
-        Body::Answer { turn: 1, text: "".into(), end: AnswerEnd::Stopped, offer_person: true, sources: None },
+        Body::Answer {
+            turn: 1,
+            text: "".into(),
+            end: AnswerEnd::Stopped,
+            offer_person: true,
+            sources: None,
+            choices: None,
+        },
         Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into() },
         Body::Assigned { to: Assignee::Queue },
         Body::Assigned { to: Assignee::Agent(agent.clone()) },

@@ -23,8 +23,14 @@ async fn say(store: &DynamoStore, seq: u32, text: &str, due: Option<u64>) {
 }
 
 async fn answer(store: &DynamoStore, ordinal: u32, seq: u32, text: &str) {
-    let body =
-        Body::Answer { turn: seq - 1, text: text.into(), end: AnswerEnd::Complete, offer_person: false, sources: None };
+    let body = Body::Answer {
+        turn: seq - 1,
+        text: text.into(),
+        end: AnswerEnd::Complete,
+        offer_person: false,
+        sources: None,
+        choices: None,
+    };
     let event = Event { seq, at: T0 + u64::from(seq), body };
     assert_eq!(append(store, &conversation(ordinal), &event, None).await, Ok(Appended::Stored));
 }

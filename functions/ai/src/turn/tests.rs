@@ -168,7 +168,8 @@ async fn a_stream_that_just_ends_is_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_without_a_word_is_a_fallback() {
-    let (lines, _) = sent(request("Where is my parcel?"), &[(SECOND, Ok(Piece::End(End::Complete)))], Then::Silence).await;
+    let (lines, _) =
+        sent(request("Where is my parcel?"), &[(SECOND, Ok(Piece::End(End::Complete)))], Then::Silence).await;
     assert_eq!(lines, [fallback(SORRY)]);
 }
 
@@ -196,9 +197,16 @@ async fn a_model_cut_off_by_its_own_limit_leaves_an_interrupted_answer() {
 async fn a_handover_is_a_field_of_its_own() {
     let handover =
         |reason, summary: &str| [AiLine::Outcome(AiOutcome::Handover(AiHandover { reason, summary: summary.into() }))];
-    let (lines, _) =
-        sent(request("Where is my parcel?"), &[(SECOND, Ok(Piece::Handover { summary: "Angry.".into() }))], Then::Silence).await;
-    assert_eq!(lines, handover(HandoverReason::Assistant, "Last question: Where is my parcel?\nThe assistant notes: Angry."));
+    let (lines, _) = sent(
+        request("Where is my parcel?"),
+        &[(SECOND, Ok(Piece::Handover { summary: "Angry.".into() }))],
+        Then::Silence,
+    )
+    .await;
+    assert_eq!(
+        lines,
+        handover(HandoverReason::Assistant, "Last question: Where is my parcel?\nThe assistant notes: Angry.")
+    );
     let (lines, took) = sent(request("I want to talk to a human"), &[(SECOND, text("No"))], Then::Silence).await;
     assert_eq!(
         (lines.as_slice(), took),
@@ -254,8 +262,13 @@ impl Model for Watched {
 async fn dropping_the_lines_drops_the_models_stream() {
     let dropped = Arc::new(AtomicBool::new(false));
     let model = Arc::new(Watched(Arc::clone(&dropped)));
-    let mut lines =
-        Box::pin(lines(request("Where is my parcel?"), model, Arc::new(settings()), metrics(), Instant::now() + 100 * SECOND));
+    let mut lines = Box::pin(lines(
+        request("Where is my parcel?"),
+        model,
+        Arc::new(settings()),
+        metrics(),
+        Instant::now() + 100 * SECOND,
+    ));
     assert!(timeout_at(Instant::now() + SECOND, lines.next()).await.is_err());
     assert!(!dropped.load(Ordering::Relaxed));
     drop(lines);

@@ -76,6 +76,7 @@ async fn converse(store: &dyn Store, number: u32) -> anyhow::Result<()> {
                 end: AnswerEnd::Complete,
                 offer_person: false,
                 sources: None,
+                choices: None,
             }
         };
         let append = Append {

@@ -93,7 +93,14 @@ async fn turn(store: &DynamoStore, mut talk: Talk, answer: Duration, deadline: M
     append(store, &mut talk, question, Some(now() + deadline)).await?;
     sleep(answer).await;
     let text = "word ".repeat(ANSWER_PIECES).into();
-    let answer = Body::Answer { turn: talk.head, text, end: AnswerEnd::Complete, offer_person: false, sources: None };
+    let answer = Body::Answer {
+        turn: talk.head,
+        text,
+        end: AnswerEnd::Complete,
+        offer_person: false,
+        sources: None,
+        choices: None,
+    };
     append(store, &mut talk, answer, None).await?;
     talk.turns += 1;
     Ok(talk)

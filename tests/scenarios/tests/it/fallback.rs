@@ -169,6 +169,52 @@ async fn summary(setup: &Setup, visitor: &str) -> String {
 }
 
 #[tokio::test]
+async fn small_talk_is_answered_as_such_by_a_node_alone() {
+    let setup = Setup::new().with_quick_turns();
+    let node = setup.start().await;
+    let mut tab = Tab::open(&node).await;
+    for (turn, message, words) in [(1, "Hi!", "Hello!"), (3, "谢谢", "不客气！")] {
+        tab.say(message).await;
+        let _call = setup.functions.ai().await;
+        let (end, text, offers_person) = answer(&mut tab, turn + 1).await;
+        assert!(end == AnswerEnd::Intent && text.starts_with(words) && !offers_person, "{message}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_back_has_choices_and_one_that_is_said_is_answered() {
+    let demo = Intents::parse(include_str!("../../../../web/demo/intents.toml")).unwrap();
+    let (setup, _folder) = setup_with(&Model::train(&demo).model);
+    let node = setup.start().await;
+    let mut tab = Tab::open(&node).await;
+    tab.say("the parcel").await;
+    let _call = setup.functions.ai().await;
+    let Some(event::Body::Answer(asked)) = tab.event(2).await.body else { panic!("no answer") };
+    assert_eq!(asked.choices, ["A lost or damaged parcel", "Changing the delivery address"]);
+    assert!(asked.text.starts_with("Do you mean") && asked.offer_person, "{asked:?}");
+
+    tab.say(&asked.choices[0]).await;
+    let _call = setup.functions.ai().await;
+    let (end, text, _) = answer(&mut tab, 4).await;
+    let reply = &demo.intents.iter().find(|intent| intent.key == "damaged_parcel").unwrap().reply["en"];
+    assert!(end == AnswerEnd::Intent && text.starts_with(reply.as_str()), "{text}");
+}
+
+#[tokio::test]
+async fn the_choices_of_a_function_reach_the_visitor_within_bounds() {
+    let setup = Setup::new();
+    let node = setup.start().await;
+    let mut tab = Tab::open(&node).await;
+    tab.say("which one").await;
+    let answering = setup.functions.ai().await.accept();
+    let choices = ["Black", "Green", "", "White", "Yellow"];
+    answering.line(&json!({"outcome": {"answer": {"text": "Which?", "fallback": true, "choices": choices}}}));
+    drop(answering);
+    let Some(event::Body::Answer(asked)) = tab.event(2).await.body else { panic!("no answer") };
+    assert_eq!(asked.choices, ["Black", "Green", "White"]);
+}
+
+#[tokio::test]
 async fn models_without_budget_are_not_asked_and_the_intents_answer() {
     let (setup, _folder) = setup();
     let setup = setup.with("ai.requests_per_minute", 1);

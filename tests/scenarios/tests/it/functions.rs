@@ -57,7 +57,8 @@ async fn a_function_that_stays_throttled_ends_in_the_fallback() {
 
 #[tokio::test]
 async fn an_error_before_the_first_word_gives_the_fallback_in_the_visitors_language() {
-    for (question, words) in [("where is my parcel", "Sorry, not now."), ("我的订单在哪里？", "抱歉，现在不行。")] {
+    for (question, words) in [("where is my parcel", "Sorry, not now."), ("我的订单在哪里？", "抱歉，现在不行。")]
+    {
         for error in [
             InvokeError::Failed("ai".to_owned()),
             InvokeError::Unreachable { function: "ai".to_owned(), reason: "nobody listens".to_owned() },

@@ -37,6 +37,8 @@ export interface AnswerItem extends Common {
   readonly offer: boolean;
   /** What it rests on. */
   readonly sources: readonly Source[];
+  /** What the visitor may say next, to tap. */
+  readonly choices: readonly string[];
 }
 
 export interface AgentItem extends Common {
@@ -58,7 +60,7 @@ type Draft = Item extends infer I ? (I extends Item ? Omit<I, "first" | "last"> 
 export const automatic = (state: AnswerState): boolean => state === "intent" || state === "fallback";
 
 const STATES: readonly AnswerState[] = ["complete", "complete", "stopped", "interrupted", "fallback", "intent"];
-const NO_SOURCES: readonly Source[] = [];
+const NONE: readonly never[] = [];
 /** What one speaker says within this time looks like one turn of speech. */
 const GROUP_MS = 5 * 60_000;
 
@@ -117,14 +119,15 @@ function of_event(event: Event, skew_ms: number): Draft | undefined {
 }
 
 function of_answer(event: Event, skew_ms: number): Draft {
-  const { turn, text, end, offer_person, sources } = event.answer!;
+  // A log that an older panel kept knows of no choices.
+  const { turn, text, end, offer_person, sources, choices = NONE } = event.answer!;
   const state = STATES[end] ?? "complete";
   const offer = offer_person || end === AnswerEnd.fallback;
-  return { kind: "assistant", key: `turn-${turn}`, at: event.at_ms - skew_ms, text, state, offer, sources };
+  return { kind: "assistant", key: `turn-${turn}`, at: event.at_ms - skew_ms, text, state, offer, sources, choices };
 }
 
 function of_writing({ writing: { turn, text } }: Shown): Draft {
-  return { kind: "assistant", key: `turn-${turn}`, at: 0, text, state: "writing", offer: false, sources: NO_SOURCES };
+  return { kind: "assistant", key: `turn-${turn}`, at: 0, text, state: "writing", offer: false, sources: NONE, choices: NONE };
 }
 
 function of_entry({ outbox }: Shown, entry: Entry): Draft | undefined {

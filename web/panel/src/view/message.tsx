@@ -18,6 +18,8 @@ interface MessageProps {
   readonly left: number;
   /** A person can still be asked for, and this is the newest answer. */
   readonly may_ask: boolean;
+  /** Nothing has been said since. */
+  readonly may_choose: boolean;
 }
 
 export class Message extends Component<MessageProps> {
@@ -98,7 +100,7 @@ function FromVisitor({ item, desk, words, language, offline, left }: Of<VisitorI
 /** How an answer ended that is not whole, and its picture. */
 const MARKS: Readonly<Record<string, "stop" | "alert">> = { stopped: "stop", interrupted: "alert" };
 
-function FromAssistant({ item, desk, words, language, may_ask }: Of<AnswerItem>) {
+function FromAssistant({ item, desk, words, language, may_ask, may_choose }: Of<AnswerItem>) {
   const { text, state } = item;
   const mark = MARKS[state];
   return (
@@ -127,6 +129,18 @@ function FromAssistant({ item, desk, words, language, may_ask }: Of<AnswerItem>)
           <Icon name={mark} fill={mark === "stop"} />
           {words[state as "stopped"]}
         </p>
+      )}
+      {item.choices.length > 0 && may_choose && (
+        <ul class="choices" aria-label={words.choices}>
+          {item.choices.slice(0, 3).map((text) => (
+            <li key={text}>
+              <button type="button" onClick={() => desk.send(text)}>
+                <span dir="auto">{text}</span>
+                <Icon name="go" />
+              </button>
+            </li>
+          ))}
+        </ul>
       )}
       {item.offer && may_ask && (
         <button type="button" class="offer" onClick={() => desk.ask_person()}>

@@ -121,6 +121,8 @@ export class Panel extends Component<PanelProps> {
     const { owner } = desk.standing;
     const fresh = shown_items.length === 0;
     const offline = !online || desk.link.lost;
+    const barred = this.#barred;
+    const newest = shown_items.at(-1)?.key;
     const newest_answer = shown_items.filter((item) => item.kind === "assistant").at(-1)?.key;
     const asked = desk.outbox.entries.some(({ command }) => command.kind === "ask_person");
     const may_ask = owner === "assistant" && !asked;
@@ -143,6 +145,7 @@ export class Panel extends Component<PanelProps> {
             offline={offline}
             left={item.kind === "visitor" && item.until > now ? Math.ceil((item.until - now) / 1000) : 0}
             may_ask={may_ask && item.key === newest_answer}
+            may_choose={may_ask && !barred && item.key === newest}
           />
         ))}
         {thinking(desk) && (

@@ -84,6 +84,7 @@ const TEXTS = {
   interrupted: ["The answer broke off here.", "回答在这里中断了。", "انقطعت الإجابة هنا."],
   automatic: ["Automatic answer", "自动回复", "رد تلقائي"],
   sources: ["Sources", "来源", "المصادر"],
+  choices: ["Choose what you mean", "请选择您的意思", "اختر ما تقصده"],
   asked: ["You asked for a person", "您要求转人工", "طلبت التحدث إلى موظف"],
   handed_over: ["Handed over to a person", "已转人工", "أُحيلت إلى موظف"],
   joined: [

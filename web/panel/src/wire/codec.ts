@@ -1,5 +1,5 @@
 // Protobuf for the shapes of schema.ts: what this wire uses and no more (varints and length-delimited fields; no
-// floats, maps or groups, and lists of messages only to read). Unknown fields are skipped, so that a newer node can say
+// floats, maps or groups, and lists only to read). Unknown fields are skipped, so that a newer node can say
 // more.
 
 import type { Draft, Message, Shape } from "./schema.ts";
@@ -89,14 +89,10 @@ function read(shape: Shape, from: Reader, end: number): Record<string, unknown> 
       message[name] = kind === "bool" ? value !== 0 : kind === "int64" ? signed(value) : value % TWO_32;
     } else {
       const stop = read_length(from, end);
-      if (typeof kind === "object") {
-        const inner = read(kind, from, stop);
-        if (many) (message[name] as unknown[]).push(inner);
-        else message[name] = inner;
-      } else {
-        const slice = from.bytes.slice(from.at, stop);
-        message[name] = kind === "string" ? text.decode(slice) : slice;
-      }
+      const slice = from.bytes.slice(from.at, stop);
+      const value = typeof kind === "object" ? read(kind, from, stop) : kind === "string" ? text.decode(slice) : slice;
+      if (many) (message[name] as unknown[]).push(value);
+      else message[name] = value;
       from.at = stop;
     }
   }
@@ -111,7 +107,7 @@ function defaults(shape: Shape): Record<string, unknown> {
   const message: Record<string, unknown> = {};
   for (const name in shape) {
     const [, kind, many] = shape[name]!;
-    message[name] = typeof kind === "object" ? many && [] : (EMPTY[kind] ?? 0);
+    message[name] = many ? [] : typeof kind === "object" ? undefined : (EMPTY[kind] ?? 0);
   }
   return message;
 }

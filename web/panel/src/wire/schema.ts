@@ -24,14 +24,18 @@ type Value<K> = K extends "string"
 export type Message<S extends Shape> = {
   -readonly [F in keyof S]: S[F] extends readonly [number, infer K extends Shape, "many"]
     ? readonly Message<K>[]
-    : Value<S[F][1]>;
+    : S[F] extends readonly [number, "string", "many"]
+      ? readonly string[]
+      : Value<S[F][1]>;
 };
 
 /** What encoding a shape takes: what is left out is not sent. */
 export type Draft<S extends Shape> = {
   [F in keyof S]?: S[F] extends readonly [number, infer K extends Shape, "many"]
     ? readonly Draft<K>[]
-    : S[F][1] extends Shape
+    : S[F] extends readonly [number, "string", "many"]
+      ? readonly string[]
+      : S[F][1] extends Shape
       ? Draft<S[F][1]>
       : Value<S[F][1]>;
 };
@@ -88,6 +92,7 @@ export const Answer = shape({
   end: [3, "enum"],
   offer_person: [4, "bool"],
   sources: [5, Source, "many"],
+  choices: [6, "string", "many"],
 });
 // Its summary is for agents, and never sent to a visitor.
 export const Handover = shape({ reason: [1, "enum"] });

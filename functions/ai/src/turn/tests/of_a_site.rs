@@ -95,6 +95,30 @@ async fn without_a_model_an_intent_replies_and_then_the_site_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_a_model_small_talk_is_answered_as_such_and_a_question_behind_it_counts() {
+    for (message, begins) in
+        [("Hi!", "Hello!"), ("thanks!", "You are welcome!"), ("你好", "您好！"), ("谢谢", "不客气！")]
+    {
+        let (outcome, _) = turn(Site::unknown("shop", None), request(message), &[BROKEN]).await;
+        let answer = answered(outcome);
+        assert!(answer.intent && !answer.fallback && answer.text.starts_with(begins), "{message}: {answer:?}");
+    }
+    let (outcome, _) = turn(site(), request("Hi, when do I get my money back"), &[BROKEN]).await;
+    assert!(answered(outcome).text.starts_with("Within five days."));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_model_two_close_intents_are_asked_about_with_a_choice_for_each() {
+    let demo = include_str!("../../../../../web/demo/intents.toml");
+    let mut site = site();
+    site.intents = Some(Slot::ready(intent::Model::train(&intent::Intents::parse(demo).unwrap()).model));
+    let (outcome, _) = turn(site, request("the parcel"), &[BROKEN]).await;
+    let answer = answered(outcome);
+    assert_eq!(answer.choices, ["A lost or damaged parcel", "Changing the delivery address"]);
+    assert!(answer.text.starts_with("Do you mean") && answer.fallback && answer.offer_person, "{answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_failure_in_a_row_goes_to_people_unless_an_intent_replies() {
     let again = |text: &str| AiRequest { failures: 1, ..request(text) };
     let (outcome, _) = turn(site(), again("xyzzy plugh"), &[BROKEN]).await;
