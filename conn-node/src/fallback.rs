@@ -7,8 +7,8 @@ use intent::{Fallback, Model};
 
 use crate::turn::choices_of;
 
-/// What the visitor hears in the function's place: the reply of a sure intent, a question back where two are close, else
-/// that of the site's `texts`, each with its language, that suits the visitor. People, where it came to that before.
+/// What the visitor hears in the function's place: a reply to small talk or that of a sure intent, a question back where two are
+/// close, else that of the site's `texts`, each with its language, that suits the visitor. People, where it came to that before.
 ///
 /// `language` is what the visitor's client shows.
 pub(crate) fn answer(
@@ -21,7 +21,7 @@ pub(crate) fn answer(
     match intent::fallback(intents, &question, language, invocation.failures) {
         Fallback::Reply(text) => answered(text.into(), AnswerEnd::Intent, vec![]),
         Fallback::AskBack { text, choices } => answered(text.into(), AnswerEnd::Fallback, choices),
-        Fallback::Handover => Outcome::Handover { reason: HandoverReason::Rule, summary: "".into() },
+        Fallback::Handover { text } => handover(HandoverReason::Rule, text),
         Fallback::Nothing if invocation.failures > 0 => Outcome::Failure,
         Fallback::Nothing => {
             let texts = texts.iter().map(|(language, text)| (&**language, &**text));
@@ -29,6 +29,10 @@ pub(crate) fn answer(
             text.map_or(Outcome::Failure, |text| answered(text.into(), AnswerEnd::Fallback, vec![]))
         }
     }
+}
+
+fn handover(reason: HandoverReason, text: String) -> Outcome {
+    Outcome::Handover { reason, summary: "".into(), text: text.into() }
 }
 
 /// A person is offered where the text does not answer.
@@ -88,7 +92,8 @@ mod tests {
     #[test]
     fn an_intent_that_belongs_to_people_hands_over() {
         let outcome = heard("terrible complaint manager", 0);
-        assert!(matches!(outcome, Outcome::Handover { reason: HandoverReason::Rule, .. }), "{outcome:?}");
+        let Outcome::Handover { reason: HandoverReason::Rule, text, .. } = &outcome else { panic!("{outcome:?}") };
+        assert_eq!(&**text, "About complaint.");
     }
 
     #[test]

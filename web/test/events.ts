@@ -14,7 +14,7 @@ export const visitor_message = (seq: number, text: string, id = id_of(seq)): Eve
 export const answer = (seq: number, turn: number, text: string, end = 1, offer_person = false): Event =>
   event({ seq, answer: { turn, text, end, offer_person } });
 
-export const handover = (seq: number, reason = 1): Event => event({ seq, handover: { reason } });
+export const handover = (seq: number, reason = 1, text = ""): Event => event({ seq, handover: { reason, text } });
 
 export const assigned = (seq: number, agent: string): Event => event({ seq, assigned: { agent } });
 

@@ -4,7 +4,7 @@ import { contrast, palette, parse } from "../panel/src/view/palette.ts";
 import { direction_of, in_language, spoken, strings_of } from "../panel/src/view/strings.ts";
 import { items } from "../panel/src/view/items.ts";
 import { read_site } from "../panel/src/site.ts";
-import { answer, visitor_message } from "./events.ts";
+import { answer, handover, visitor_message } from "./events.ts";
 
 describe("the palette", () => {
   const colors = ["#1f4a3c", "#ffffff", "#000000", "#ffe600", "#777777", "#ff0000", "#00ffff", "no colour"];
@@ -90,6 +90,20 @@ describe("an answer", () => {
       skew_ms: 0,
     } as never);
     expect([first?.last, second?.first]).toEqual([true, true]);
+  });
+
+  it("that people took over from stands before the handover, and is marked where the site wrote it", () => {
+    const shown = (event: ReturnType<typeof handover>) =>
+      items({
+        log: { conversation: 1, events: [visitor_message(1, "It broke!"), event] },
+        outbox: { entries: [] },
+        writing: { turn: 0, text: "" },
+        standing: { owner: "queue", asked: 1, answered: 0, agent: "", rated: 0 },
+        skew_ms: 0,
+      } as never).map((item) => (item.kind === "assistant" ? [item.state, item.text] : item.kind));
+    expect(shown(handover(2, 3, "We are sorry."))).toEqual(["visitor", ["intent", "We are sorry."], "line"]);
+    expect(shown(handover(2, 2, "Let me"))).toEqual(["visitor", ["complete", "Let me"], "line"]);
+    expect(shown(handover(2, 2))).toEqual(["visitor", "line"]);
   });
 
   it("brings the texts that it rests on", () => {

@@ -48,7 +48,8 @@ pub(super) fn handover(handover: &AiHandover) -> Outcome {
         function::HandoverReason::Rule => HandoverReason::Rule,
         function::HandoverReason::Failures => HandoverReason::Failures,
     };
-    Outcome::Handover { reason, summary: head(&handover.summary, function::MAX_SUMMARY_BYTES).into() }
+    let summary = head(&handover.summary, function::MAX_SUMMARY_BYTES).into();
+    Outcome::Handover { reason, summary, text: handover.text.as_str().into() }
 }
 
 /// What the function says an answer rests on, within bounds. An address that no page may link to is left out.

@@ -121,9 +121,11 @@ pub fn stop(state: &State, turn: Seq, written: Arc<str>) -> Decision {
 /// The visitor asks for a person.
 pub fn ask_person(state: &State) -> Decision {
     match state.owner() {
-        Owner::Assistant => {
-            Decision::Append(Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into() })
-        }
+        Owner::Assistant => Decision::Append(Body::Handover {
+            reason: HandoverReason::VisitorAsked,
+            summary: "".into(),
+            text: "".into(),
+        }),
         Owner::People(_) => Decision::Done(state.handover()),
         Owner::Closed => Decision::Refuse(Refusal::Closed),
     }
@@ -199,12 +201,27 @@ pub struct Answer {
     pub choices: Choices,
 }
 
-/// The assistant gives the conversation to people, as the outcome of `turn`.
-pub fn give_away(state: &State, turn: Seq, reason: HandoverReason, summary: Arc<str>) -> Decision {
+/// The assistant gives the conversation to people, as the outcome of `turn`. Its last words are in the same event: were they one
+/// of their own, a node that dies after it would leave an answered turn, of which nobody could tell that people were to have it.
+pub fn give_away(state: &State, farewell: Farewell) -> Decision {
+    let Farewell { turn, reason, summary, text } = farewell;
     match state.owner() {
-        Owner::Assistant if turn > state.answered() => Decision::Append(Body::Handover { reason, summary }),
+        Owner::Assistant if turn > state.answered() => Decision::Append(Body::Handover { reason, summary, text }),
         _ => Decision::Done(0),
     }
+}
+
+/// A handover by the assistant before it is in the log; see [`Body::Handover`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Farewell {
+    /// The turn of which it is the outcome.
+    pub turn: Seq,
+    /// Why.
+    pub reason: HandoverReason,
+    /// What the agent should know.
+    pub summary: Arc<str>,
+    /// What the visitor reads first.
+    pub text: Arc<str>,
 }
 
 /// Routing said who takes it. An assignment never undoes a later one to an agent.
@@ -249,7 +266,7 @@ mod tests {
         let said = |at| Event {
             seq: 1,
             at,
-            body: Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into() },
+            body: Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into(), text: "".into() },
         };
         let mut state = State::default();
         assert_eq!(close_idle(&state, 9), Decision::Done(0), "nothing was said");

@@ -46,6 +46,9 @@ pub enum Body {
         reason: HandoverReason,
         /// What the agent should know; empty only where the visitor has said nothing. Visitors never get it.
         summary: Arc<str>,
+        /// The assistant's last words to the visitor, Markdown: the site's reply to what was asked, or what had been written
+        /// of an answer. May be empty.
+        text: Arc<str>,
     },
     /// Who takes a conversation that was handed over.
     Assigned {
@@ -171,7 +174,7 @@ impl Body {
             }
             Body::VisitorMessage { text, .. } | Body::AgentMessage { text, .. } | Body::Note { text, .. } => text.len(),
             Body::Rated { comment, .. } => comment.len(),
-            Body::Handover { summary, .. } => summary.len(),
+            Body::Handover { summary, text, .. } => summary.len() + text.len(),
             Body::Assigned { .. } | Body::Closed { .. } => 0,
         }
     }

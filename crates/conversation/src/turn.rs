@@ -84,6 +84,8 @@ pub enum Outcome {
         reason: HandoverReason,
         /// What the agent should know. Where it is empty, an extract of what was said takes its place.
         summary: Arc<str>,
+        /// What the visitor reads first. Where it is empty, what had been written of an answer is kept.
+        text: Arc<str>,
     },
     /// No outcome came: the function crashed, was throttled, or ran out of time. What was written is kept; if nothing
     /// was, the visitor gets the site's fallback and the offer of a person.

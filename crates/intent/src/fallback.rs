@@ -17,7 +17,10 @@ pub enum Fallback {
         choices: Vec<String>,
     },
     /// The site gives such messages to people.
-    Handover,
+    Handover {
+        /// What the visitor reads before, Markdown.
+        text: String,
+    },
     /// Nothing: the site's fallback text, or people where it came to that before.
     Nothing,
 }
@@ -70,7 +73,8 @@ fn small_talk(about: SmallTalk, message: &str, language: &str, failures: u32) ->
 const SPOKEN: [&str; 2] = ["en", "zh"];
 
 fn said(reply: Reply<'_>) -> Fallback {
-    if reply.handover { Fallback::Handover } else { Fallback::Reply(with_link(&reply)) }
+    let text = with_link(&reply);
+    if reply.handover { Fallback::Handover { text } } else { Fallback::Reply(text) }
 }
 
 /// The reply with its action's link below it.

@@ -82,9 +82,10 @@ impl From<&Body> for event::Body {
                 sources: sources.iter().flat_map(|sources| sources.iter()).map(Into::into).collect(),
                 choices: choices.iter().flat_map(|choices| choices.iter()).map(|choice| choice.to_string()).collect(),
             }),
-            Body::Handover { reason, summary } => event::Body::Handover(v1::Handover {
+            Body::Handover { reason, summary, text } => event::Body::Handover(v1::Handover {
                 reason: v1::HandoverReason::from(*reason).into(),
                 summary: summary.to_string(),
+                text: text.to_string(),
             }),
             Body::Assigned { to } => event::Body::Assigned(v1::Assigned {
                 agent: match to {
@@ -147,6 +148,7 @@ fn body_from(body: event::Body) -> Result<Body, Problem> {
         event::Body::Handover(handover) => Body::Handover {
             reason: handover_reason(handover.reason()).ok_or(("handover.reason", UNSPECIFIED))?,
             summary: handover.summary.into(),
+            text: handover.text.into(),
         },
         event::Body::Assigned(v1::Assigned { agent }) => {
             Body::Assigned { to: if agent.is_empty() { Assignee::Queue } else { Assignee::Agent(agent.into()) } }

@@ -238,6 +238,10 @@ pub struct AiHandover {
     /// What the agent should know, in the visitor's language. Visitors never see it. At most [`MAX_SUMMARY_BYTES`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub summary: String,
+    /// What the visitor reads before people take over, Markdown: the site's own reply. Empty: what was sent in deltas, if
+    /// anything. At most [`MAX_ANSWER_BYTES`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
 }
 
 /// Why a person should take over.
@@ -405,8 +409,17 @@ mod tests {
             &AiLine::Outcome(AiOutcome::Handover(AiHandover {
                 reason: HandoverReason::Failures,
                 summary: "Asked twice.".into(),
+                text: String::new(),
             })),
             json!({"outcome": {"handover": {"reason": "failures", "summary": "Asked twice."}}}),
+        );
+        check_json(
+            &AiLine::Outcome(AiOutcome::Handover(AiHandover {
+                reason: HandoverReason::Rule,
+                text: "We are sorry.".into(),
+                ..AiHandover::default()
+            })),
+            json!({"outcome": {"handover": {"reason": "rule", "text": "We are sorry."}}}),
         );
         let early = json!({"outcome": {"handover": {}}});
         assert_eq!(

@@ -171,7 +171,7 @@ fn test(file: &Path, path: &Path) -> Result<String, Failed> {
 fn explain(path: &Path, message: &str, language: &str) -> Result<String, Failed> {
     let model = intents::load(path).map_err(Failed::Input)?;
     let decision = match model.decide(message, language) {
-        intent::Decision::Sure(reply) if reply.handover => format!("people take over: {}", reply.intent.key),
+        intent::Decision::Sure(reply) if reply.handover => format!("reply: {}, and people take over", reply.text),
         intent::Decision::Sure(reply) => format!("reply: {}", reply.text),
         intent::Decision::AskBack(ask_back) => format!("asks back: {}", ask_back.text),
         intent::Decision::Unsure => "no reply".to_owned(),

@@ -59,7 +59,7 @@ impl Plan {
         let site = settings.site(&request.site);
         let mut plan = Self::begin(request, site, &recent, clocks.try_until());
         if let Some(reason) = plan.handover_asked(&recent, &settings.people) {
-            return Err(plan.handover(reason, ""));
+            return Err(plan.handover(reason, "", String::new()));
         }
         let prepared_by = now + (clocks.try_until() - now) / PREPARING;
         if let Some(intents) = &plan.site.intents {
@@ -114,7 +114,7 @@ impl Plan {
         match intent::instant(intents, &self.question, &self.language) {
             Fallback::Reply(text) => self.site.instant.then(|| replied(text)),
             // The site said itself that such messages are for people.
-            Fallback::Handover => Some(self.handover(HandoverReason::Rule, "")),
+            Fallback::Handover { text } => Some(self.handover(HandoverReason::Rule, "", text)),
             Fallback::AskBack { .. } | Fallback::Nothing => None,
         }
     }
@@ -177,22 +177,22 @@ impl Plan {
         match intent::fallback(self.intents.as_deref(), &self.question, &self.language, self.failures) {
             Fallback::Reply(text) => replied(text),
             Fallback::AskBack { text, choices } => not_answered(text, choices),
-            Fallback::Handover => self.handover(HandoverReason::Rule, ""),
-            Fallback::Nothing if self.failures > 0 => self.handover(HandoverReason::Failures, ""),
+            Fallback::Handover { text } => self.handover(HandoverReason::Rule, "", text),
+            Fallback::Nothing if self.failures > 0 => self.handover(HandoverReason::Failures, "", String::new()),
             Fallback::Nothing => {
                 not_answered(self.site.fallback_text(&self.question, &self.language).to_owned(), vec![])
             }
         }
     }
 
-    /// A person should take over. `note`: what the model wrote for them.
-    pub(crate) fn handover(&self, reason: HandoverReason, note: &str) -> AiOutcome {
+    /// A person should take over. `note`: what the model wrote for them; `text`: what the visitor reads before.
+    pub(crate) fn handover(&self, reason: HandoverReason, note: &str, text: String) -> AiOutcome {
         let ranking = self.intents.as_deref().map(|intents| intents.classify(&self.question));
         let ranked = ranking.as_ref().filter(|ranking| ranking.in_scope).and_then(|ranking| ranking.intents.first());
         let about = ranked.map(|ranked| ranked.intent.key.as_str());
         let failures = self.failures.saturating_add(u32::from(reason == HandoverReason::Failures));
         let handed = Handed { messages: &self.messages, intent: about, failures, note };
-        AiOutcome::Handover(AiHandover { reason, summary: summary(handed) })
+        AiOutcome::Handover(AiHandover { reason, summary: summary(handed), text })
     }
 }
 

@@ -175,7 +175,7 @@ async fn next(pieces: &mut Pieces, clocks: &Clocks) -> Result<Piece, ModelError>
 
 fn outcome(ending: Ending, answer: Answer, plan: &Plan) -> AiOutcome {
     let interrupted = match ending {
-        Ending::Handover(note) => return plan.handover(HandoverReason::Assistant, &note),
+        Ending::Handover(note) => return plan.handover(HandoverReason::Assistant, &note, String::new()),
         Ending::Ended(End::Complete) => false,
         Ending::Ended(End::Cut) | Ending::Failed(_) => true,
     };

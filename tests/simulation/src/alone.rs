@@ -235,7 +235,7 @@ impl Alone {
             0 | 1 => Body::VisitorMessage { id, text },
             2 => Body::Note { agent, text },
             3 => Body::AgentMessage { agent, id, text },
-            4 => Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into() },
+            4 => Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into(), text: "".into() },
             5 => Body::Assigned { to: Assignee::Queue },
             6 => Body::Closed { by: ClosedBy::Agent },
             _ => Body::Answer {
@@ -291,7 +291,7 @@ impl Alone {
                 choices: None,
             },
             17 => Outcome::Failure,
-            _ => Outcome::Handover { reason: HandoverReason::Assistant, summary: "".into() },
+            _ => Outcome::Handover { reason: HandoverReason::Assistant, summary: "".into(), text: "".into() },
         };
         self.running = self.running.filter(|running| *running != run);
         self.live.handle_outcome(self.now, run, outcome);

@@ -91,7 +91,7 @@ fn outcome(ending: usize, text: &str) -> Option<Outcome> {
             sources: None,
             choices: None,
         }),
-        1 => Some(Outcome::Handover { reason: HandoverReason::Assistant, summary: "".into() }),
+        1 => Some(Outcome::Handover { reason: HandoverReason::Assistant, summary: "".into(), text: text.into() }),
         2 | 3 => Some(Outcome::Failure),
         _ => None,
     }

@@ -63,7 +63,16 @@ pub(crate) fn check_bounds(policy: &Policy, event: &Event) -> Checked {
         Body::VisitorMessage { text, .. } => (text.len(), policy.max_text_bytes),
         Body::Rated { comment, .. } => (comment.len(), policy.max_text_bytes),
         Body::Answer { text, .. } => (text.len(), policy.max_answer_bytes.max(longest_fallback)),
-        Body::Handover { summary, .. } => (summary.len(), MAX_SUMMARY_BYTES),
+        Body::Handover { summary, text, .. } => {
+            ensure!(
+                8,
+                summary.len() <= MAX_SUMMARY_BYTES,
+                "event {} has a summary of {} bytes",
+                event.seq,
+                summary.len()
+            );
+            (text.len(), policy.max_answer_bytes)
+        }
         _ => (0, 0),
     };
     ensure!(8, bytes <= bound, "event {} has {bytes} bytes of text, {bound} are allowed", event.seq);

@@ -36,6 +36,7 @@ tally! {
     failed: "handovers after failures",
     handovers: "handovers",
     summarised: "handovers with a summary",
+    farewells: "handovers with a last word of the assistant",
     assigned: "assignments",
     agent_messages: "agent messages",
     notes: "notes",
@@ -87,6 +88,9 @@ impl Tally {
     pub(crate) fn count(&mut self, body: &Body) {
         if matches!(body, Body::Handover { summary, .. } if !summary.is_empty()) {
             self.summarised += 1;
+        }
+        if matches!(body, Body::Handover { text, .. } if !text.is_empty()) {
+            self.farewells += 1;
         }
         let count = match body {
             Body::VisitorMessage { .. } => &mut self.messages,

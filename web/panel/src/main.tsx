@@ -230,10 +230,9 @@ class Seated {
     const words = strings_of(this.#language);
     const message = (from: string, text: string) => this.seat.emit("message", { from, text, seq: event.seq });
     if (visitor_message) message("visitor", visitor_message.text);
-    if (answer) {
-      message("assistant", answer.text);
-      if (answer.text) this.#announcer.say(`${words.assistant}: ${plain(parse(answer.text))}`);
-    }
+    const said = answer?.text || handover?.text;
+    if (answer || said) message("assistant", said ?? "");
+    if (said) this.#announcer.say(`${words.assistant}: ${plain(parse(said))}`);
     if (agent_message) {
       message("agent", agent_message.text);
       this.#announcer.say(`${agent_message.agent}: ${agent_message.text}`);

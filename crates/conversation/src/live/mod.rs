@@ -17,10 +17,10 @@ pub use output::{CommandKey, Notice, Output, Reply};
 
 use crate::claim::{Claim, Fence};
 use crate::cursor::{Cursor, Resume};
-use crate::decide::{Answer, Command, Refusal};
+use crate::decide::{Answer, Command, Farewell, Refusal};
 #[cfg(feature = "faults")]
 use crate::event::Body;
-use crate::event::{AnswerEnd, Assignee, Event, HandoverReason};
+use crate::event::{AnswerEnd, Assignee, Event};
 use crate::id::{Millis, Seq};
 use crate::policy::{MAX_RETRY_WAIT, Policy};
 use crate::state::{State, Violation};
@@ -32,7 +32,7 @@ use crate::window::Window;
 enum Intent {
     Command { key: CommandKey, command: Command },
     Answer { answer: Answer, reply_to: Option<CommandKey> },
-    GiveAway { turn: Seq, reason: HandoverReason, summary: Arc<str> },
+    GiveAway(Farewell),
     Assign { to: Assignee },
     CloseIdle { before: Millis },
 }
@@ -290,7 +290,7 @@ impl Intent {
         match self {
             Intent::Command { .. } | Intent::CloseIdle { .. } => Fence::Open,
             Intent::Answer { answer, .. } if answer.end == AnswerEnd::Stopped => Fence::Open,
-            Intent::Answer { .. } | Intent::GiveAway { .. } | Intent::Assign { .. } => {
+            Intent::Answer { .. } | Intent::GiveAway(_) | Intent::Assign { .. } => {
                 claim.map_or(Fence::Unclaimed, Fence::Claimed)
             }
         }
@@ -300,7 +300,7 @@ impl Intent {
         match self {
             Intent::Command { key, .. } => Some(*key),
             Intent::Answer { reply_to, .. } => *reply_to,
-            Intent::GiveAway { .. } | Intent::Assign { .. } | Intent::CloseIdle { .. } => None,
+            Intent::GiveAway(_) | Intent::Assign { .. } | Intent::CloseIdle { .. } => None,
         }
     }
 }

@@ -293,9 +293,7 @@ impl Live {
             }
             Intent::Command { command, .. } => decide::command(&self.state, &self.policy, command),
             Intent::Answer { answer, .. } => decide::answer(&self.state, &self.policy, answer.clone()),
-            Intent::GiveAway { turn, reason, summary } => {
-                decide::give_away(&self.state, *turn, *reason, Arc::clone(summary))
-            }
+            Intent::GiveAway(farewell) => decide::give_away(&self.state, farewell.clone()),
             Intent::Assign { to } => decide::assign(&self.state, to.clone()),
             Intent::CloseIdle { before } => decide::close_idle(&self.state, *before),
         };
@@ -312,8 +310,8 @@ impl Live {
     /// No agent takes over without a word of what was said before.
     fn summarised(&self, body: Body) -> Body {
         match body {
-            Body::Handover { reason, summary } if summary.is_empty() => {
-                Body::Handover { reason, summary: summary::summary(&self.window.lines()) }
+            Body::Handover { reason, summary, text } if summary.is_empty() => {
+                Body::Handover { reason, summary: summary::summary(&self.window.lines()), text }
             }
             other => other,
         }

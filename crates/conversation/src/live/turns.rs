@@ -1,7 +1,9 @@
 //! The running turn: what the function writes, what other nodes say of theirs, and what ends it.
 
+use std::sync::Arc;
+
 use super::{CommandKey, Intent, Live, Notice, Output};
-use crate::decide::{Answer, Command};
+use crate::decide::{Answer, Command, Farewell};
 use crate::event::{AnswerEnd, HandoverReason};
 use crate::id::{Millis, Seq};
 use crate::turn::{Elsewhere, Invocation, Outcome, Phase, Turn, TurnText, fallback_answer, run_number};
@@ -114,7 +116,12 @@ impl Live {
         };
         turn.phase = Phase::Ending;
         let intent = match outcome {
-            Outcome::Handover { reason, summary } => Intent::GiveAway { turn: turn.turn, reason, summary },
+            Outcome::Handover { reason, summary, text } => {
+                // What the visitor has read stays, and nothing over the bound gets into the log.
+                let is_said = !text.is_empty() && text.len() <= self.policy.max_answer_bytes;
+                let text = if is_said { text } else { turn.text.as_str().into() };
+                Intent::GiveAway(Farewell { turn: turn.turn, reason, summary, text })
+            }
             Outcome::Answer { text, end, offer_person, sources, choices }
                 if !text.is_empty() && text.len() <= self.policy.max_answer_bytes =>
             {
@@ -137,7 +144,8 @@ impl Live {
     fn failed(&self, turn: Seq) -> Intent {
         let most = self.policy.failures_to_handover;
         if most > 0 && self.window.failures() + 1 >= most {
-            return Intent::GiveAway { turn, reason: HandoverReason::Failures, summary: "".into() };
+            let (reason, nothing) = (HandoverReason::Failures, Arc::from(""));
+            return Intent::GiveAway(Farewell { turn, reason, summary: Arc::clone(&nothing), text: nothing });
         }
         let question = self.window.visitor_text(turn).unwrap_or_default();
         Intent::Answer { answer: fallback_answer(turn, &self.policy, question), reply_to: None }

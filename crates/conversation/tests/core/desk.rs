@@ -11,7 +11,7 @@
 //! hear                    the bus tells of the newest event; also: hear N
 //! hear turn T at O text…  the bus tells of a run on another node, which started at deadline − 30 s
 //! delta text…             the function writes; also: delta of B text…
-//! answer text…            the function ends; also: failure, handover, answer of B text…
+//! answer text…            the function ends; also: failure, handover text…, answer of B text…
 //! routed queue            also: routed kim, routed nobody
 //! wait MS                 time goes by; also: timeout (until the core wants to be called)
 //! due N, refresh, ask turn  as the names say; N is the claim
@@ -218,7 +218,9 @@ impl Desk {
                 sources: None,
                 choices: None,
             },
-            "handover" => Outcome::Handover { reason: HandoverReason::Assistant, summary: "".into() },
+            "handover" => {
+                Outcome::Handover { reason: HandoverReason::Assistant, summary: "".into(), text: text.into() }
+            }
             _ => Outcome::Failure,
         };
         self.live.handle_outcome(self.now, run, outcome);
@@ -344,7 +346,7 @@ fn body(event: &str) -> Body {
                 choices: None,
             }
         }
-        "handover" => Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into() },
+        "handover" => Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into(), text: "".into() },
         "queue" => Body::Assigned { to: Assignee::Queue },
         "note" => Body::Note { agent: "kim".into(), text: rest.into() },
         "closed" => Body::Closed { by: ClosedBy::Agent },
@@ -359,7 +361,10 @@ fn told(event: &Event) -> String {
             let offer = if *offer_person { ", offers a person" } else { "" };
             format!("answer to {turn} ({end:?}{offer}) {}", shortened(text))
         }
-        Body::Handover { reason, summary } => format!("handover ({reason:?}) {}", shortened(summary)),
+        Body::Handover { reason, summary, text } => {
+            let last_words = if text.is_empty() { String::new() } else { format!(" after {}", shortened(text)) };
+            format!("handover ({reason:?}) {}{last_words}", shortened(summary))
+        }
         Body::Assigned { to } => format!("assigned to {to:?}"),
         Body::AgentMessage { text, .. } => format!("agent {}", shortened(text)),
         Body::Note { text, .. } => format!("note {}", shortened(text)),

@@ -8,6 +8,7 @@ mod budget;
 mod delivery;
 mod desk;
 mod elsewhere;
+mod farewell;
 mod handover;
 mod leases;
 mod lost;

@@ -23,7 +23,7 @@ fn body() -> impl Strategy<Value = Body> {
     prop_oneof![
         4 => (id(), text()).prop_map(|(id, text)| Body::VisitorMessage { id, text }),
         4 => (0..12u32, text()).prop_map(answer),
-        1 => Just(Body::Handover { reason: HandoverReason::Assistant, summary: "".into() }),
+        1 => Just(Body::Handover { reason: HandoverReason::Assistant, summary: "".into(), text: "".into() }),
         1 => Just(Body::Assigned { to: Assignee::Queue }),
         1 => (id(), text()).prop_map(|(id, text)| Body::AgentMessage { agent: "kim".into(), id, text }),
         1 => text().prop_map(|text| Body::Note { agent: "kim".into(), text }),

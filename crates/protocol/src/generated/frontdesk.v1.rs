@@ -268,6 +268,10 @@ pub struct Handover {
     /// What the agent should know. Never sent to a visitor.
     #[prost(string, tag = "2")]
     pub summary: ::prost::alloc::string::String,
+    /// The assistant's last words to the visitor, Markdown; may be empty. Show them as its answer to the newest message, before
+    /// the handover.
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
 }
 /// Who takes a conversation that was handed over.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -2092,6 +2092,9 @@ impl serde::Serialize for Handover {
         if !self.summary.is_empty() {
             len += 1;
         }
+        if !self.text.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("frontdesk.v1.Handover", len)?;
         if self.reason != 0 {
             let v = HandoverReason::try_from(self.reason)
@@ -2100,6 +2103,9 @@ impl serde::Serialize for Handover {
         }
         if !self.summary.is_empty() {
             struct_ser.serialize_field("summary", &self.summary)?;
+        }
+        if !self.text.is_empty() {
+            struct_ser.serialize_field("text", &self.text)?;
         }
         struct_ser.end()
     }
@@ -2113,12 +2119,14 @@ impl<'de> serde::Deserialize<'de> for Handover {
         const FIELDS: &[&str] = &[
             "reason",
             "summary",
+            "text",
         ];
 
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
             Reason,
             Summary,
+            Text,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -2143,6 +2151,7 @@ impl<'de> serde::Deserialize<'de> for Handover {
                         match value {
                             "reason" => Ok(GeneratedField::Reason),
                             "summary" => Ok(GeneratedField::Summary),
+                            "text" => Ok(GeneratedField::Text),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -2164,6 +2173,7 @@ impl<'de> serde::Deserialize<'de> for Handover {
             {
                 let mut reason__ = None;
                 let mut summary__ = None;
+                let mut text__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Reason => {
@@ -2178,6 +2188,12 @@ impl<'de> serde::Deserialize<'de> for Handover {
                             }
                             summary__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Text => {
+                            if text__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("text"));
+                            }
+                            text__ = Some(map_.next_value()?);
+                        }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
                         }
@@ -2186,6 +2202,7 @@ impl<'de> serde::Deserialize<'de> for Handover {
                 Ok(Handover {
                     reason: reason__.unwrap_or_default(),
                     summary: summary__.unwrap_or_default(),
+                    text: text__.unwrap_or_default(),
                 })
             }
         }

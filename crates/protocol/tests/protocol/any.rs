@@ -135,7 +135,9 @@ fn body() -> BoxedStrategy<Body> {
                 Body::Answer { turn, text: text.into(), end, offer_person, sources, choices }
             }
         ),
-        (reason, text()).prop_map(|(reason, summary)| Body::Handover { reason, summary: summary.into() }),
+        (reason, text(), text()).prop_map(|(reason, summary, text)| {
+            Body::Handover { reason, summary: summary.into(), text: text.into() }
+        }),
         to.prop_map(|to| Body::Assigned { to }),
         (agent(), id(), text()).prop_map(|(agent, id, text)| Body::AgentMessage {
             agent: agent.into(),

@@ -40,7 +40,7 @@ fn one_of_each() -> Vec<Event> {
             sources: None,
             choices: None,
         },
-        Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into() },
+        Body::Handover { reason: HandoverReason::VisitorAsked, summary: "".into(), text: "".into() },
         Body::Assigned { to: Assignee::Queue },
         Body::Assigned { to: Assignee::Agent(agent.clone()) },
         Body::AgentMessage { agent: agent.clone(), id: MessageId([0; 16]), text: "مرحبا".into() },

@@ -195,8 +195,9 @@ async fn a_model_cut_off_by_its_own_limit_leaves_an_interrupted_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handover_is_a_field_of_its_own() {
-    let handover =
-        |reason, summary: &str| [AiLine::Outcome(AiOutcome::Handover(AiHandover { reason, summary: summary.into() }))];
+    let handover = |reason, summary: &str| {
+        [AiLine::Outcome(AiOutcome::Handover(AiHandover { reason, summary: summary.into(), ..AiHandover::default() }))]
+    };
     let (lines, _) = sent(
         request("Where is my parcel?"),
         &[(SECOND, Ok(Piece::Handover { summary: "Angry.".into() }))],

@@ -46,7 +46,11 @@ async fn a_person_who_is_asked_for_is_a_handover() -> Result<()> {
         ("转人工", asked, "最近的问题：转人工"),
         ("/handover", given, "Last question: /handover"),
     ] {
-        let handover = [AiLine::Outcome(AiOutcome::Handover(AiHandover { reason, summary: summary.into() }))];
+        let handover = [AiLine::Outcome(AiOutcome::Handover(AiHandover {
+            reason,
+            summary: summary.into(),
+            ..AiHandover::default()
+        }))];
         assert_eq!(lines(&turn(text), &INSTANT).await?, handover, "{text}");
     }
     Ok(())

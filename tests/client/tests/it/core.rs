@@ -139,7 +139,7 @@ fn what_a_node_must_never_do_is_told() {
         frames.iter().for_each(|frame| client.handle_frame(0, frame.clone()));
         assert_eq!(wrongs(&mut client), [wrong]);
     };
-    let handover = event(2, event::Body::Handover(v1::Handover { reason: 1, summary: String::new() }));
+    let handover = event(2, event::Body::Handover(v1::Handover { reason: 1, ..Default::default() }));
     let note = event(1, event::Body::Note(v1::Note::default()));
     check(&[message(1, 1), message(1, 1)], "event 1 came twice on one connection");
     check(&[message(1, 1), answer(3, 1)], "event 3 came after event 1");
@@ -157,7 +157,7 @@ fn deltas_after_a_handover_or_an_answer_are_dropped() {
         client.handle_frame(0, frame);
     }
     assert_eq!(client.written(), None);
-    client.handle_frame(0, event(4, event::Body::Handover(v1::Handover { reason: 1, summary: String::new() })));
+    client.handle_frame(0, event(4, event::Body::Handover(v1::Handover { reason: 1, ..Default::default() })));
     client.handle_frame(0, delta(3, 0, "late"));
     assert_eq!(wrongs(&mut client), [""; 0]);
     assert_eq!(client.written(), None);

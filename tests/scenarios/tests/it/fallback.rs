@@ -169,6 +169,19 @@ async fn summary(setup: &Setup, visitor: &str) -> String {
 }
 
 #[tokio::test]
+async fn what_the_site_says_before_people_take_over_reaches_the_visitor() {
+    let setup = Setup::new();
+    let node = setup.start().await;
+    let mut tab = Tab::open(&node).await;
+    tab.say("my teapot came in pieces").await;
+    let answering = setup.functions.ai().await.accept();
+    answering.line(&json!({"outcome": {"handover": {"reason": "rule", "text": "We are sorry."}}}));
+    drop(answering);
+    let Some(event::Body::Handover(handover)) = tab.event(2).await.body else { panic!("no handover") };
+    assert_eq!((handover.reason(), handover.text.as_str()), (HandoverReason::Rule, "We are sorry."));
+}
+
+#[tokio::test]
 async fn small_talk_is_answered_as_such_by_a_node_alone() {
     let setup = Setup::new().with_quick_turns();
     let node = setup.start().await;

@@ -75,6 +75,7 @@ export function items(desk: Shown): Item[] {
       events.flatMap((event) => (event.answer ? [[event.answer.turn, event] as const] : [])),
     );
     for (const event of events) {
+      if (event.handover?.text) drafts.push(of_last_words(event, desk.skew_ms));
       const draft = of_event(event, desk.skew_ms);
       if (draft) drafts.push(draft);
       // An answer to what is no message of the visitor's stands where it came.
@@ -124,6 +125,14 @@ function of_answer(event: Event, skew_ms: number): Draft {
   const state = STATES[end] ?? "complete";
   const offer = offer_person || end === AnswerEnd.fallback;
   return { kind: "assistant", key: `turn-${turn}`, at: event.at_ms - skew_ms, text, state, offer, sources, choices };
+}
+
+/** What the assistant said before people took over: by a rule, the site's own words. */
+function of_last_words({ seq, at_ms, handover }: Event, skew_ms: number): Draft {
+  const { reason, text } = handover!;
+  const state = reason === HandoverReason.rule ? "intent" : "complete";
+  const at = at_ms - skew_ms;
+  return { kind: "assistant", key: `words-${seq}`, at, text, state, offer: false, sources: NONE, choices: NONE };
 }
 
 function of_writing({ writing: { turn, text } }: Shown): Draft {

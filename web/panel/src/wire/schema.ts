@@ -95,7 +95,7 @@ export const Answer = shape({
   choices: [6, "string", "many"],
 });
 // Its summary is for agents, and never sent to a visitor.
-export const Handover = shape({ reason: [1, "enum"] });
+export const Handover = shape({ reason: [1, "enum"], text: [3, "string"] });
 export const Assigned = shape({ agent: [1, "string"] });
 export const AgentMessage = shape({ agent: [1, "string"], text: [2, "string"], id: [3, "bytes"] });
 export const Closed = shape({ by: [1, "enum"] });

@@ -119,6 +119,16 @@ async fn without_a_model_two_close_intents_are_asked_about_with_a_choice_for_eac
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_intent_for_people_is_told_with_its_reply() {
+    for says in [vec![BROKEN], vec![]] {
+        let (outcome, _) = turn(site(), request("I want to make a complaint"), &says).await;
+        let AiOutcome::Handover(handover) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(handover.reason, HandoverReason::Rule);
+        assert!(!handover.text.is_empty(), "{handover:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_failure_in_a_row_goes_to_people_unless_an_intent_replies() {
     let again = |text: &str| AiRequest { failures: 1, ..request(text) };
     let (outcome, _) = turn(site(), again("xyzzy plugh"), &[BROKEN]).await;
