@@ -3,20 +3,25 @@
 use std::sync::Arc;
 
 use conversation::{AnswerEnd, HandoverReason, Invocation, Line, Outcome, Role};
-use intent::{Fallback, Model};
+use intent::{Fallback, Model, PersonRequests};
 
 use crate::turn::choices_of;
 
-/// What the visitor hears in the function's place: a reply to small talk or that of a sure intent, a question back where two are
-/// close, else that of the site's `texts`, each with its language, that suits the visitor. People, where it came to that before.
+/// What the visitor hears in the function's place: people where they are asked for, a reply to small talk or that of a sure
+/// intent, a question back where two are close, else that of the site's `texts`, each with its language, that suits the visitor.
+/// People, where it came to that before. `handover_words` are the site's phrases for people.
 ///
 /// `language` is what the visitor's client shows.
 pub(crate) fn answer(
     intents: Option<&Model>,
+    handover_words: &[String],
     texts: &[(Arc<str>, Arc<str>)],
     invocation: &Invocation,
     language: &str,
 ) -> Outcome {
+    if let Some(reason) = handover_asked(&invocation.lines, handover_words) {
+        return handover(reason, String::new());
+    }
     let question = question(&invocation.lines);
     match intent::fallback(intents, &question, language, invocation.failures) {
         Fallback::Reply(text) => answered(text.into(), AnswerEnd::Intent, vec![]),
@@ -29,6 +34,15 @@ pub(crate) fn answer(
             text.map_or(Outcome::Failure, |text| answered(text.into(), AnswerEnd::Fallback, vec![]))
         }
     }
+}
+
+/// Why people should take over at once.
+fn handover_asked(lines: &[Line], handover_words: &[String]) -> Option<HandoverReason> {
+    let newest = &lines.last()?.text;
+    if PersonRequests::new().asks_for_person(newest) {
+        return Some(HandoverReason::VisitorAsked);
+    }
+    intent::has_phrase(newest, handover_words).then_some(HandoverReason::Rule)
 }
 
 fn handover(reason: HandoverReason, text: String) -> Outcome {
@@ -76,7 +90,7 @@ mod tests {
         let lines = said(&[(Role::Visitor, question)]);
         let invocation = Invocation { turn: 1, run: 1, lines, deadline: 0, failures };
         let texts = [("en", "Sorry."), ("zh", "抱歉。")].map(|(language, text)| (language.into(), text.into()));
-        answer(intents, &texts, &invocation, "en")
+        answer(intents, &["lawyer".to_owned()], &texts, &invocation, "en")
     }
 
     fn heard(question: &str, failures: u32) -> Outcome {
@@ -94,6 +108,18 @@ mod tests {
         let outcome = heard("terrible complaint manager", 0);
         let Outcome::Handover { reason: HandoverReason::Rule, text, .. } = &outcome else { panic!("{outcome:?}") };
         assert_eq!(&**text, "About complaint.");
+    }
+
+    #[test]
+    fn who_asks_for_a_person_or_says_a_word_of_the_sites_is_handed_over() {
+        let reason = |question| match heard(question, 0) {
+            Outcome::Handover { reason, .. } => Some(reason),
+            _ => None,
+        };
+        assert_eq!(reason("I want to talk to a human"), Some(HandoverReason::VisitorAsked));
+        assert_eq!(reason("转人工"), Some(HandoverReason::VisitorAsked));
+        assert_eq!(reason("My lawyer will write to you."), Some(HandoverReason::Rule));
+        assert_eq!(reason("refund money please"), None);
     }
 
     #[test]

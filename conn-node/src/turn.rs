@@ -43,7 +43,8 @@ pub(crate) async fn run(node: Arc<Node>, held: Arc<Held>, invocation: Invocation
         }
         record.handle_fallback(unanswered.reason());
         let (site, language) = (held.id().site(), held.language());
-        fallback::answer(node.intents(site), &node.policy(site).fallback, &invocation, &language)
+        let words = node.config.sites.get(site).map_or(&[][..], |site| &site.handover_words);
+        fallback::answer(node.intents(site), words, &node.policy(site).fallback, &invocation, &language)
     });
     record.end(&node.metrics.assistant, &outcome);
     held.handle_outcome(&node, invocation.run, outcome);
