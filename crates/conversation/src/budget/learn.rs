@@ -69,14 +69,14 @@ impl ModelBudget {
         });
         let before = self.limits_now();
         self.has_headers = quota.requests.or(quota.tokens).is_some_and(|limit| limit.limit.is_some());
-        if self.has_headers {
-            self.doubt.handle_header();
-        }
         if let Some(requests) = quota.requests {
             self.limits.requests.handle_header(requests, REQUEST as f64, now);
         }
         if let Some(tokens) = quota.tokens {
             self.limits.tokens.handle_header(tokens, 1.0, now);
+        }
+        if self.has_headers {
+            self.handle_told_again();
         }
         self.keep_left(quota, now);
         let is_new = self.handle_new_limits(before, now);

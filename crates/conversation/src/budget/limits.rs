@@ -74,11 +74,13 @@ pub(crate) struct Known {
     typical: f64,
     /// How many headers in a row said far less than is known.
     doubted: u32,
+    /// Turns that went without a place in the line since a header last told of this quota.
+    tried: u32,
 }
 
 impl Known {
     fn new(configured: f64) -> Self {
-        Self { configured, told: Allowance::default(), fill: None, typical: 0.0, doubted: 0 }
+        Self { configured, told: Allowance::default(), fill: None, typical: 0.0, doubted: 0, tried: 0 }
     }
 
     /// A minute's worth. `None`: nobody said.
@@ -133,6 +135,7 @@ impl Known {
     /// The headers of a response, in the unit of `unit` of this quota each.
     pub(crate) fn handle_header(&mut self, header: Limit, unit: f64, now: Millis) {
         let Some(limit) = header.limit.filter(|limit| *limit > 0).map(|limit| limit as f64 * unit) else { return };
+        self.tried = 0;
         if self.per_minute().is_some_and(|known| limit < known / IMPLAUSIBLE) && self.doubted < DOUBTED {
             self.doubted += 1;
             return;
@@ -159,7 +162,17 @@ impl Known {
 
     /// Nobody says any more what the headers said.
     pub(crate) fn forget_told(&mut self) {
-        (self.told, self.fill, self.doubted) = (Allowance::default(), None, 0);
+        (self.told, self.fill, self.doubted, self.tried) = (Allowance::default(), None, 0, 0);
+    }
+
+    /// A turn goes to hear what headers say today.
+    pub(crate) fn handle_tried(&mut self) {
+        self.tried += u32::from(self.is_told());
+    }
+
+    /// Turns that went so since a header last told of this quota, if any ever did.
+    pub(crate) fn tried(&self) -> u32 {
+        if self.is_told() { self.tried } else { 0 }
     }
 
     /// Whether headers said something.

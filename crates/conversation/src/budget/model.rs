@@ -143,6 +143,7 @@ impl ModelBudget {
             self.owed.0 += REQUEST as i64;
             self.owed.1 += tokens as i64;
             self.grant(ask.ticket, now);
+            self.handle_tries(now);
             return;
         }
         if let Some(refusal) = self.refusal(&ask, now) {
@@ -215,7 +216,7 @@ impl ModelBudget {
             self.full_until = now + (ready_at - latest.max(now)).min(1_000);
             if self.slots.len() == 0 {
                 let out = self.queue.remove_if(|waiting| waiting.until < ready_at);
-                self.refuse(out);
+                self.refuse(out, now);
             }
         }
     }
@@ -303,10 +304,7 @@ impl ModelBudget {
 
     fn advance(&mut self, now: Millis) {
         let out = self.queue.expire(now);
-        if !out.is_empty() {
-            self.doubt.handle_starved(now);
-        }
-        self.refuse(out);
+        self.refuse(out, now);
         self.listen(now);
         if self.limits_now() == (None, None) {
             while let Some(waiting) = self.queue.pop(now) {
@@ -353,7 +351,10 @@ impl ModelBudget {
         self.outputs.push_back(Output::Grant(ticket));
     }
 
-    fn refuse(&mut self, tickets: Vec<Ticket>) {
+    fn refuse(&mut self, tickets: Vec<Ticket>, now: Millis) {
+        if !tickets.is_empty() {
+            self.doubt.handle_starved(now);
+        }
         for ticket in tickets {
             self.flights.remove(&ticket);
             self.outputs.push_back(Output::Refuse(ticket, Refusal::TooLong));
