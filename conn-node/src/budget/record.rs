@@ -57,6 +57,8 @@ struct NoticeRecord {
     node: String,
     at: Millis,
     sites: Vec<(String, f64)>,
+    #[serde(default)]
+    served: Vec<(String, f64)>,
 }
 
 pub(super) fn write_shared(shared: &Shared) -> Result<Bytes, serde_json::Error> {
@@ -100,14 +102,15 @@ pub(super) fn read_shared(value: &[u8]) -> Option<Shared> {
 }
 
 pub(super) fn write_notice(notice: &Notice) -> Result<Bytes, serde_json::Error> {
-    let sites = notice.sites.iter().map(|(site, part)| (site.to_string(), *part)).collect();
-    Ok(serde_json::to_vec(&NoticeRecord { node: notice.node.clone(), at: notice.at, sites })?.into())
+    let parts = |sites: &[(Arc<str>, f64)]| sites.iter().map(|(site, part)| (site.to_string(), *part)).collect();
+    let (sites, served) = (parts(&notice.sites), parts(&notice.served));
+    Ok(serde_json::to_vec(&NoticeRecord { node: notice.node.clone(), at: notice.at, sites, served })?.into())
 }
 
 pub(super) fn read_notice(value: &[u8]) -> Option<Notice> {
     let record: NoticeRecord = serde_json::from_slice(value).ok()?;
-    let sites = record.sites.into_iter().map(|(site, part)| (Arc::from(site), part)).collect();
-    Some(Notice { node: record.node, at: record.at, sites })
+    let parts = |sites: Vec<(String, f64)>| sites.into_iter().map(|(site, part)| (Arc::from(site), part)).collect();
+    Some(Notice { node: record.node, at: record.at, sites: parts(record.sites), served: parts(record.served) })
 }
 
 #[cfg(test)]
@@ -118,9 +121,12 @@ mod tests {
     fn what_is_shared_is_read_as_it_was_written() {
         let shared = Shared { guess: 6_000.5, blocked_until: 7, ..Shared::new(1_790_000_000_000) };
         assert_eq!(read_shared(&write_shared(&shared).unwrap()), Some(shared));
-        let notice = Notice { node: "a".to_owned(), at: 3, sites: vec![(Arc::from("shop"), 0.25)] };
+        let [sites, served] = [0.25, 0.125].map(|part| vec![(Arc::from("shop"), part)]);
+        let notice = Notice { node: "a".to_owned(), at: 3, sites, served };
         assert_eq!(read_notice(&write_notice(&notice).unwrap()), Some(notice));
         assert_eq!(read_shared(b"{}"), None);
+        let older = br#"{"node":"a","at":3,"sites":[["shop",0.25]]}"#;
+        assert_eq!(read_notice(older).map(|notice| notice.served), Some(Vec::new()), "what a node of before says");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How much each site asks for on this node.
+//! How much each site asks for on this node, and how much each gets.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ const NEWEST: f64 = STEP_MS as f64 / 6_000.0;
 /// Below this part of the quota a site asks for nothing.
 const NOTHING: f64 = 1e-6;
 
-/// What is asked for, whether it is granted or refused: milliseconds of the whole quota in each millisecond.
+/// What is asked for, whether it is granted or refused, or what is granted: milliseconds of the whole quota in each millisecond.
 #[derive(Debug, Default)]
 pub(crate) struct Demand {
     sites: BTreeMap<Arc<str>, Asked>,

@@ -3,8 +3,8 @@
 //! Each header corrects the one before. But a limit so low that no turn waits long enough for it brings no further header.
 //! What is told of requests says nothing about tokens, nor the other way round: each quota is tried and forgotten by itself.
 
-use super::model::ModelBudget;
 use super::Shared;
+use super::model::ModelBudget;
 use crate::Millis;
 
 /// If turns were turned away for so long and none was granted, one goes without a place in the line.

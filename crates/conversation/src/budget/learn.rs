@@ -10,17 +10,23 @@ const LOOK_MS: [Millis; 2] = [250, 5_000];
 /// How often while turns wait for a model of which only refusals tell: each that is heard of late costs more of them.
 const LISTEN_MS: Millis = 100;
 
+/// Where others ask too, a turn goes only by what was known of their refusals so short a time ago.
+const VIEW_HOLDS_MS: Millis = 20;
+
+/// How long a turn waits for the shared record at most.
+const VIEW_PATIENCE_MS: Millis = 100;
+
 /// How often nodes tell each other what sites ask for.
 const GATHER_MS: [Millis; 2] = [1_000, 10_000];
 
 /// The same while no limit is known: the first refusal turns what all ask for into one.
-const GATHER_UNKNOWN_MS: Millis = 2_000;
+const GATHER_UNKNOWN_MS: Millis = 1_000;
 
 /// For how long after somebody had to wait sites are held to their shares.
 const SHORT_MS: Millis = 15_000;
 
 /// How often the shared record is read while no limit is known: whoever has not heard of the first refusal runs into the next.
-const LOOK_UNKNOWN_MS: Millis = 1_000;
+const LOOK_UNKNOWN_MS: Millis = 250;
 
 /// The least that a model is thought to take before anything is measured, requests a minute. What is too much is cut soon;
 /// what is far too little is long in growing.
@@ -186,6 +192,7 @@ impl ModelBudget {
 
     /// The shared record; `None`: there is none.
     pub fn handle_shared(&mut self, shared: Option<Shared>, now: Millis) {
+        self.viewed_at = self.view_asked_at;
         self.look_at = now + self.look_after(now);
         if self.proposed.is_some_and(|proposed| now < proposed.at + PROPOSAL_MS) {
             return;
@@ -250,7 +257,8 @@ impl ModelBudget {
         let mut sites = self.demand.parts(now);
         sites.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         sites.truncate(MOST_SITES);
-        Notice { node: self.node.clone(), at: now, sites }
+        let served = self.queue.served(now);
+        Notice { node: self.node.clone(), at: now, sites, served }
     }
 
     /// Looks and gathers, whatever it is time for.
@@ -262,13 +270,37 @@ impl ModelBudget {
         let is_unknown = self.limits_now() == (None, None);
         if now >= self.look_at {
             self.look_at = now + self.look_after(now);
-            self.outputs.push_back(Output::Look);
+            self.look(now);
         }
         if now >= self.gather_at {
             self.gather_at = now + if is_unknown { GATHER_UNKNOWN_MS } else { GATHER_MS[pace] };
             let notice = self.notice(now);
             self.outputs.push_back(Output::Gather(notice));
         }
+    }
+
+    fn look(&mut self, now: Millis) {
+        if self.view_due().is_none() {
+            self.view_asked_at = now;
+        }
+        self.outputs.push_back(Output::Look);
+    }
+
+    /// Whether a turn may go by what is known of what others were told; if not, looks.
+    pub(super) fn has_view(&mut self, now: Millis) -> bool {
+        let is_alone = self.nodes(now) == 1 || self.slots.is_away();
+        if is_alone || now <= self.viewed_at + VIEW_HOLDS_MS {
+            return true;
+        }
+        if self.view_due().is_none() {
+            self.look(now);
+        }
+        self.view_due().is_some_and(|due| now >= due)
+    }
+
+    /// Until when the answer to a look is waited for.
+    pub(super) fn view_due(&self) -> Option<Millis> {
+        (self.viewed_at < self.view_asked_at).then_some(self.view_asked_at + VIEW_PATIENCE_MS)
     }
 
     fn look_after(&self, now: Millis) -> Millis {
@@ -314,4 +346,54 @@ fn slower(before: (Option<f64>, Option<f64>), after: (Option<f64>, Option<f64>))
     let of = |before: Option<f64>, after: Option<f64>| Some(before? / after?);
     let (requests, tokens) = (of(before.0, after.0), of(before.1, after.1));
     requests.into_iter().chain(tokens).fold(0.0, f64::max).max(if requests.or(tokens).is_some() { 0.0 } else { 1.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{Ask, Limits, Size};
+    use super::*;
+
+    /// One of two nodes, with a turn that has a slot from `at` on.
+    fn waiting(at: Millis) -> ModelBudget {
+        let mut budget = ModelBudget::new("a", Limits::configured(60, 0), 0, at);
+        let notice = Notice { node: "b".to_owned(), at, sites: Vec::new(), served: Vec::new() };
+        budget.handle_notices(vec![notice], at);
+        budget.handle_ask(Ask { ticket: 1, site: &Arc::from("shop"), size: Size::default(), until: at + 5_000 }, at);
+        let call = outputs(&mut budget, at).into_iter().find_map(|output| match output {
+            Output::Reserve { call, .. } => Some(call),
+            _ => None,
+        });
+        budget.handle_shared(None, at);
+        budget.handle_reserved(call.unwrap(), 1_000, at);
+        budget
+    }
+
+    fn outputs(budget: &mut ModelBudget, now: Millis) -> Vec<Output> {
+        std::iter::from_fn(|| budget.poll(now)).collect()
+    }
+
+    #[test]
+    fn a_turn_goes_only_when_it_is_known_that_nobody_else_was_refused() {
+        for refused in [false, true] {
+            let mut budget = waiting(10_000);
+            let asked = outputs(&mut budget, 11_000);
+            assert!(asked.contains(&Output::Look) && !asked.contains(&Output::Grant(1)), "{asked:?}");
+            let blocked_until = if refused { 12_000 } else { 0 };
+            budget.handle_shared(Some(Shared { blocked_until, ..Shared::new(0) }), 11_003);
+            assert_eq!(outputs(&mut budget, 11_003).contains(&Output::Grant(1)), !refused);
+        }
+    }
+
+    #[test]
+    fn a_turn_does_not_wait_for_a_record_that_cannot_be_read() {
+        let mut budget = waiting(10_000);
+        for now in (11_000..11_000 + VIEW_PATIENCE_MS).step_by(10) {
+            assert!(!outputs(&mut budget, now).contains(&Output::Grant(1)), "{now}");
+        }
+        let due = 11_000 + VIEW_PATIENCE_MS;
+        assert!(budget.wakes_at(due - 1).is_some_and(|at| at <= due));
+        assert!(outputs(&mut budget, due).contains(&Output::Grant(1)));
+    }
 }

@@ -53,6 +53,9 @@ pub struct ModelBudget {
     pub(super) busy_at: Option<Millis>,
     pub(super) active_at: Option<Millis>,
     pub(super) look_at: Millis,
+    /// When the shared record was asked for last, and when it was whose answer is the newest.
+    pub(super) view_asked_at: Millis,
+    pub(super) viewed_at: Millis,
     pub(super) gather_at: Millis,
     pub(super) proposed: Option<Proposed>,
     pub(super) has_headers: bool,
@@ -119,6 +122,8 @@ impl ModelBudget {
             busy_at: None,
             active_at: None,
             look_at: 0,
+            view_asked_at: 0,
+            viewed_at: 0,
             gather_at: 0,
             proposed: None,
             has_headers: false,
@@ -283,7 +288,8 @@ impl ModelBudget {
             let freed = self.queue.freed_at().unwrap_or(Millis::MAX);
             more.map_or(Millis::MAX, |at| at.max(self.full_until)).min(freed).max(blocked)
         });
-        let ripe = self.slots.next_ready().map(|at| at.max(blocked));
+        let viewed = self.view_due().unwrap_or(0);
+        let ripe = self.slots.next_ready().map(|at| at.max(blocked).max(viewed));
         [settles, shares, waits, ripe, self.queue.expires_at()].into_iter().flatten().min().map(|at| at.max(now + 1))
     }
 
@@ -317,7 +323,8 @@ impl ModelBudget {
         if self.is_blocked(now) {
             return;
         }
-        while let Some(slot) = self.slots.pop(now) {
+        while self.slots.next_ready().is_some_and(|at| at <= now) && self.has_view(now) {
+            let Some(slot) = self.slots.pop(now) else { break };
             self.use_slot(slot, now);
         }
         self.queue.flow(now);

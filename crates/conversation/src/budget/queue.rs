@@ -7,10 +7,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::Ticket;
+use super::demand::Demand;
 use crate::Millis;
 
 /// The most turns that wait in one node for one model.
 const MOST_WAITING: usize = 4_096;
+
+/// So many turns may be saved up by a site that is held to its share: on one of many nodes its part of a second is less than one
+/// turn, and its turns come by chance.
+const SAVED_TURNS: f64 = 3.0;
 
 /// A waiting turn.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +33,8 @@ pub(crate) struct Waiting {
 pub(crate) struct Queue {
     lines: BTreeMap<Arc<str>, Line>,
     virtual_time: f64,
+    /// What each site got.
+    served: Demand,
     len: usize,
     /// No turn's clock runs out before.
     expires_at: Millis,
@@ -47,14 +54,14 @@ struct Cap {
     part: f64,
     level: f64,
     at: Millis,
-    /// What its last turn took. So much may be saved up: on one of many nodes a site's part of a second is less than one turn.
+    /// What its last turn took.
     turn: f64,
 }
 
 impl Cap {
     fn flow(&mut self, now: Millis) {
         let more = self.part * now.saturating_sub(self.at) as f64;
-        self.level = (self.level + more).min((self.part * 1_000.0).max(self.turn));
+        self.level = (self.level + more).min((self.part * 1_000.0).max(self.turn * SAVED_TURNS));
         self.at = self.at.max(now);
     }
 }
@@ -87,6 +94,7 @@ impl Queue {
             cap.turn = taken.cost;
         }
         self.len -= 1;
+        self.served.count(&site, taken.cost, now);
         self.forget(&site);
         Some(taken)
     }
@@ -95,6 +103,11 @@ impl Queue {
     pub(crate) fn next_tokens(&mut self, now: Millis) -> Option<u64> {
         let site = Arc::clone(self.next(now)?);
         self.lines.get(&site)?.waiting.front().map(|waiting| waiting.tokens)
+    }
+
+    /// How much of the quota each site got.
+    pub(crate) fn served(&mut self, now: Millis) -> Vec<(Arc<str>, f64)> {
+        self.served.parts(now)
     }
 
     fn next(&mut self, now: Millis) -> Option<&Arc<str>> {

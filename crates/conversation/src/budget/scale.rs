@@ -14,22 +14,22 @@ const BLIND: f64 = 0.7;
 /// How far one cut goes at most: between two refusals that follow each other at once, chance decides.
 const DEEPEST: f64 = 0.5;
 
-/// Where the rate starts after a cut, as a part of what the model was found to take. Above it, since in the pause after the
-/// refusal so much has flowed in.
-const START: f64 = 1.03;
+/// Where the rate starts after a cut, as a part of what the model was found to take. What has flowed in during the pause after
+/// the refusal is used up when the rate rises beyond it.
+const START: f64 = 1.0;
 
 /// How far a refusal brings the rate down where headers tell the limit.
 const DIP: f64 = 0.9;
 
 /// By how much more the rate grows in each step beyond what the model was found to take. Gentle at first, since most often
-/// nothing has changed; doubled within twelve seconds, if something has.
-const BOLDER: f64 = 0.02;
+/// nothing has changed; doubled within ten seconds, if something has.
+const BOLDER: f64 = 0.03;
 
 /// For so many steps after a cut it does not grow.
 const STEADY: u32 = 3;
 
-/// By how much it grows in a step until the second cut: until then nothing is measured.
-const FIRST: f64 = 1.15;
+/// By how much it grows in a step until the second cut: until then nothing is measured, and a guess may be far too low.
+const FIRST: f64 = 1.4;
 
 /// Where the truth is thought to be between the mean since the last refusal (0) and the rate that was refused (1).
 const TRUST_NEWEST: f64 = 0.15;
@@ -60,10 +60,11 @@ impl Scale {
         Self { value: 1.0, ceiling: None, cut_at: 0, changed_at: now, asked: 0.0, beyond: 0 }
     }
 
-    /// After a request that was sent at `sent_at` was refused. `None`: an answer to what was asked before the last cut. Nobody
-    /// asked before `blocked_until`.
+    /// After a request that was sent at `sent_at` was refused. `None`: an answer to what was asked before the last cut, or by
+    /// somebody who had not heard of it: nobody who had asked before `blocked_until`.
     pub(crate) fn cut(&self, sent_at: Millis, blocked_until: Millis, now: Millis) -> Option<Self> {
-        if sent_at < self.cut_at.saturating_add(HEARD_MS) || now < self.changed_at {
+        let is_known = sent_at < self.cut_at.saturating_add(HEARD_MS).max(blocked_until);
+        if is_known || now < self.changed_at {
             return None;
         }
         let ceiling = if self.cut_at == 0 {
@@ -134,6 +135,7 @@ mod tests {
     fn refusals_of_what_was_sent_before_the_cut_cut_nothing() {
         let cut = Scale::new(0).cut(10_000, 0, 10_100).unwrap();
         assert_eq!(cut.cut(10_290, 0, 10_500), None);
+        assert_eq!(cut.cut(11_090, 11_100, 11_200), None, "sent by one that had not heard of the pause");
         assert!(cut.cut(12_000, 11_100, 12_100).is_some_and(|again| again.ceiling < cut.ceiling));
     }
 

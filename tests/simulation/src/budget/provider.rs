@@ -101,8 +101,9 @@ impl Provider {
             requests: has_headers.then(|| self.requests.limit()),
             tokens: has_headers.then(|| self.tokens.limit()),
             refused,
-            // Whole seconds, as in HTTP.
-            retry_after_ms: (refused && self.setting.retry_after).then(|| wait.div_ceil(1_000) * 1_000),
+            // Whole seconds, as in HTTP, or what some say besides.
+            retry_after_ms: (refused && self.setting.retry_after)
+                .then(|| if self.setting.exact_retry { wait } else { wait.div_ceil(1_000) * 1_000 }),
         };
         Answer { quota, counted: if refused { 0 } else { cost } }
     }

@@ -70,6 +70,12 @@ pub struct Setting {
     pub skew_ms: u64,
     /// How much later than it should each thing happens at most, milliseconds: a machine with too few processors.
     pub lag_ms: u64,
+    /// How many things in a thousand are as late as that; the others are a millisecond late at most.
+    pub late_per_mille: u32,
+    /// Whether a refusal says to the millisecond when to come back, and not in whole seconds.
+    pub exact_retry: bool,
+    /// Until when the last caller has begun, milliseconds: processes start one after the other.
+    pub starting_ms: Millis,
     /// Where all chance comes from.
     pub seed: u64,
 }
@@ -94,14 +100,17 @@ impl Default for Setting {
             warm_s: 20,
             skew_ms: 0,
             lag_ms: 0,
+            late_per_mille: 10,
+            exact_retry: false,
+            starting_ms: 0,
             seed: 1,
         }
     }
 }
 
 impl Setting {
-    /// As `load budget` has it in real time by default: 30 turns a second, a minute in all, tokens counted as they are sent, and machines
-    /// that are a little late.
+    /// As `load budget` has it in real time by default: 30 turns a second, a minute in all, tokens counted as they are sent, exact
+    /// pauses, callers that start one after the other, and a machine that is late with every tenth thing.
     pub fn real() -> Self {
         Self {
             window_s: 1,
@@ -114,6 +123,9 @@ impl Setting {
             warm_s: 4,
             skew_ms: 2,
             lag_ms: 15,
+            late_per_mille: 100,
+            exact_retry: true,
+            starting_ms: 500,
             ..Self::default()
         }
     }

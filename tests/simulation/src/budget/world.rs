@@ -101,15 +101,27 @@ impl World {
         self.now + self.callers[caller].ahead
     }
 
+    /// When a caller has started.
+    fn begins_at(&self, caller: usize) -> Millis {
+        self.setting.starting_ms * (caller as Millis + 1) / self.setting.callers as Millis
+    }
+
     /// How much later than it should something happens.
     fn lag(&mut self) -> Millis {
-        if self.setting.lag_ms == 0 { 0 } else { self.rng.delay(1, self.setting.lag_ms) }
+        match self.setting.lag_ms {
+            0 => 0,
+            lag if self.rng.chance(self.setting.late_per_mille) => self.rng.between(1, lag),
+            _ => 1,
+        }
     }
 
     fn handle(&mut self, what: What) {
         let caller = match what {
             What::Comes(caller, turn) => {
                 self.draw_turn();
+                if self.now < self.begins_at(caller) {
+                    return;
+                }
                 self.come(caller, turn);
                 caller
             }
