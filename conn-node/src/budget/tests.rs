@@ -128,6 +128,10 @@ async fn a_refusal_heard_by_one_node_holds_for_the_others() {
     let (_, grant) = bench.until_done(&[&nodes[0]], nodes[0].acquire(ask(&models))).await;
     let quota = AiQuota { model: "own".to_owned(), refused: true, retry_after_ms: Some(5_000), ..AiQuota::default() };
     grant.unwrap().handle_quota(&quota);
+    let shared = record::Places::new("own", "a").unwrap().shared;
+    while bench.store.get(&shared, T0).await.unwrap().is_none() {
+        tokio::task::yield_now().await;
+    }
     let (took, second) = bench.until_done(&[&nodes[1]], nodes[1].acquire(ask(&models))).await;
     assert!(second.is_ok() && took >= 4_500, "{took}");
 }
