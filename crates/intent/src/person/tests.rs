@@ -8,7 +8,7 @@ fn check(messages: &[&str], expected: bool) {
     let requests = PersonRequests::new();
     let model = requests.model.as_ref().unwrap();
     for message in messages {
-        let likely = likelihood(model, message);
+        let likely = requests.likelihood(model, message);
         assert_eq!(requests.asks_for_person(message), expected, "{message}: {likely}");
     }
 }
@@ -62,39 +62,34 @@ fn other_wordings_are_heard_that_no_rule_lists() {
     check(&["could a colleague of yours take over", "enough with the bot, I want somebody real", "叫你们经理来"], true);
 }
 
-/// A change of the examples or of training shows here, better or worse.
+/// Of requests, the share that must be heard; of other messages, nearly all of them near misses, the share that may be taken
+/// for requests: what was measured, rounded.
+const LEAST_HEARD: f64 = 0.95;
+const MOST_FALSE: f64 = 0.05;
+
 #[test]
-fn held_out_messages_are_judged_as_measured() {
+fn of_held_out_messages_enough_requests_are_heard_and_few_others_are_taken_for_one() {
     let requests = PersonRequests::new();
-    let (mut right, mut missed, mut wrong) = (0, Vec::new(), Vec::new());
+    let (mut missed, mut wrong, mut asked, mut others) = (Vec::new(), Vec::new(), 0, 0);
     for line in HELD_OUT.lines().filter(|line| !line.starts_with('#')) {
         let (sign, message) = line.split_once(' ').unwrap();
-        match (sign, requests.asks_for_person(message)) {
-            ("+", true) => right += 1,
-            ("+", false) => missed.push(message),
-            ("-", true) => wrong.push(message),
-            _ => {}
+        let is_heard = requests.asks_for_person(message);
+        match sign {
+            "+" => {
+                asked += 1;
+                missed.extend((!is_heard).then_some(message));
+            }
+            _ => {
+                others += 1;
+                wrong.extend(is_heard.then_some(message));
+            }
         }
     }
-    let found = format!("asked {}, heard {right}\nmissed {missed:#?}\nwrong {wrong:#?}", right + missed.len());
-    expect_test::expect![[r#"
-        asked 47, heard 37
-        missed [
-            "how do you get past the robot? I want a real person",
-            "I have had enough, give me your manager",
-            "can you ask a colleague to come in",
-            "I can't explain this to a bot, is someone available?",
-            "Somebody else please, you keep repeating yourself",
-            "I want to be helped by a person",
-            "can you get Mei Lin or anyone else on here",
-            "我要见你们经理",
-            "你说的不对，找人工",
-            "我要直接跟店主谈",
-        ]
-        wrong [
-            "人工客服晚上有人吗",
-        ]"#]]
-    .assert_eq(&found);
+    assert!(asked >= 100 && others >= 150, "{asked} requests, {others} others: too few to say anything");
+    let share = |part: usize, all: usize| part as f64 / all as f64;
+    let found =
+        format!("missed {} of {asked}: {missed:#?}\nwrong {} of {others}: {wrong:#?}", missed.len(), wrong.len());
+    assert!(share(asked - missed.len(), asked) >= LEAST_HEARD && share(wrong.len(), others) <= MOST_FALSE, "{found}");
 }
 
 #[test]
