@@ -1,15 +1,18 @@
 //! Functions behind Lambda's invoke API over HTTP: containers, the emulator, `cargo lambda`.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use conversation::Millis;
 use futures_util::{StreamExt, TryStreamExt};
 use http::StatusCode;
+use outbound::{Pair, Shared};
 
 use super::{Body, InvokeError, Invoked, Invoker, chain};
 use crate::clock;
 
 /// How long a connection to the invoke API may take to open.
-const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Set by Lambda on the response of a function that ended with an error.
 const FUNCTION_ERROR: &str = "x-amz-function-error";
@@ -17,13 +20,10 @@ const FUNCTION_ERROR: &str = "x-amz-function-error";
 /// Names the error that an answer without success is.
 const ERROR_TYPE: &str = "x-amzn-errortype";
 
-/// An [`Invoker`] over HTTP. A server closes connections that are idle, also in the moment in which one is used again: a request
-/// whose connection breaks before the response is sent once more, on a connection of its own.
+/// An [`Invoker`] over HTTP, which sends again what broke on a kept connection ([`Pair`]).
 #[derive(Debug, Clone)]
 pub struct HttpInvoker {
-    client: reqwest::Client,
-    /// Opens a connection for every request.
-    fresh: reqwest::Client,
+    clients: Pair,
     base: String,
 }
 
@@ -33,25 +33,18 @@ impl HttpInvoker {
     /// # Errors
     /// The HTTP client cannot be made.
     pub fn new(base: &str) -> Result<Self, reqwest::Error> {
-        let client = || outbound::client().connect_timeout(CONNECT_TIMEOUT);
-        let fresh = client().pool_max_idle_per_host(0).build()?;
-        Ok(Self { client: client().build()?, fresh, base: base.trim_end_matches('/').to_owned() })
+        let clients = Pair::new(&Shared::with_http1(base), |client| client.connect_timeout(CONNECT_TIMEOUT))?;
+        Ok(Self { clients, base: base.trim_end_matches('/').to_owned() })
     }
 
     async fn call(&self, function: &str, payload: Bytes, deadline: Millis) -> Result<Body, InvokeError> {
         let url = format!("{}/2015-03-31/functions/{function}/invocations", self.base);
         let unreachable = |reason: String| InvokeError::Unreachable { function: function.to_owned(), reason };
-        let send = |client: &reqwest::Client| {
+        let request = |client: &reqwest::Client| {
             let request = client.post(&url).header(http::header::CONTENT_TYPE, "application/json");
-            request.timeout(clock::until(deadline, clock::now())).body(payload.clone()).send()
+            request.timeout(clock::until(deadline, clock::now())).body(payload.clone())
         };
-        let sent = match send(&self.client).await {
-            Err(error) if outbound::is_broken(&error) => {
-                tracing::debug!(function, "a connection broke before a response; a fresh one is tried");
-                send(&self.fresh).await
-            }
-            sent => sent,
-        };
+        let sent = self.clients.send(request).await;
         let response = match sent {
             Ok(response) => response,
             Err(error) if error.is_timeout() && !error.is_connect() => {

@@ -5,7 +5,11 @@
 //! start. Here TLS is ring, which is quick to build and small, with Mozilla's certificate authorities built in, and with
 //! those of `SSL_CERT_FILE` and `SSL_CERT_DIR` where these are set.
 
+mod pair;
+
 use std::sync::Arc;
+
+pub use pair::Pair;
 
 /// A client that can speak HTTP and HTTPS, sends small pieces at once, and follows no redirect: one would carry a key or
 /// a visitor's words to a place that nobody configured.
@@ -16,32 +20,35 @@ pub fn client() -> reqwest::ClientBuilder {
 }
 
 /// What several clients of one server share: the certificate authorities are read once for all of them. A file and a folder of
-/// them take tens of milliseconds, which a function's start cannot spare.
+/// them take tens of milliseconds, which a function's start cannot spare. Where the server's address is not one of TLS no
+/// authority is read: nothing that these clients reach would show a certificate, as they follow no redirect.
 #[derive(Clone, Debug)]
 pub struct Shared {
     tls: Result<rustls::ClientConfig, rustls::Error>,
 }
 
 impl Shared {
-    /// For clients of the server at `url`, which over TLS speak HTTP/2 with a server that does. Where that address is not one of
-    /// TLS no authority is read: nothing that these clients reach would show a certificate, as they follow no redirect.
+    /// For clients of the server at `url`, which over TLS speak HTTP/2 with a server that does.
     #[must_use]
     pub fn with_http2(url: &str) -> Self {
+        Self::that_offers(url, &[b"h2", b"http/1.1"])
+    }
+
+    /// For clients of the server at `url`, which speak HTTP/1.1.
+    #[must_use]
+    pub fn with_http1(url: &str) -> Self {
+        Self::that_offers(url, &[])
+    }
+
+    fn that_offers(url: &str, protocols: &[&[u8]]) -> Self {
         let is_plain = url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
-        Self { tls: if is_plain { config(rustls::RootCertStore::empty(), &[]) } else { tls(&[b"h2", b"http/1.1"]) } }
+        Self { tls: if is_plain { config(rustls::RootCertStore::empty(), &[]) } else { tls(protocols) } }
     }
 
     /// As [`client`].
     pub fn client(&self) -> reqwest::ClientBuilder {
         client_with(self.tls.clone())
     }
-}
-
-/// Whether a connection that was there broke before a response began. One that was idle may have been closed by the server just
-/// then, and nothing of the request was done: it can be sent again, on a connection that is new.
-#[must_use]
-pub fn is_broken(error: &reqwest::Error) -> bool {
-    error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
 /// `protocols`: what is offered when TLS begins (ALPN). Nothing offered is HTTP/1.1.
@@ -101,6 +108,7 @@ mod tests {
         for (url, offered) in [("http://127.0.0.1:1/v1", 0), ("https://127.0.0.1:1/v1", 2), ("", 2)] {
             let shared = super::Shared::with_http2(url);
             assert_eq!(shared.tls.as_ref().unwrap().alpn_protocols.len(), offered, "{url}");
+            assert!(super::Shared::with_http1(url).tls.unwrap().alpn_protocols.is_empty(), "{url}");
             assert!(shared.client().build().is_ok() && shared.client().build().is_ok(), "{url}");
         }
     }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use outbound::Shared;
+use outbound::{Pair, Shared};
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Url};
+use reqwest::{ClientBuilder, Url};
 use tokio::time::timeout;
 
 use super::{headers, root_cause};
@@ -27,22 +27,20 @@ const PING_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(crate) struct Clients {
-    pooled: Vec<Pooled>,
-    /// Opens a connection for every request.
-    fresh: Client,
+    first: Arc<Counted>,
+    others: Vec<Arc<Counted>>,
 }
 
 #[derive(Debug)]
-struct Pooled {
-    client: Client,
-    running: Arc<AtomicUsize>,
+struct Counted {
+    pair: Pair,
+    running: AtomicUsize,
 }
 
 /// A client while a request runs on it.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    pub(crate) client: Client,
-    running: Arc<AtomicUsize>,
+    client: Arc<Counted>,
 }
 
 impl Clients {
@@ -53,33 +51,30 @@ impl Clients {
     pub(crate) fn new(settings: &OpenAiSettings) -> Result<Self, Error> {
         let headers = headers(settings.api_key.as_deref()).ok_or_else(|| Error::ApiKey(settings.path()))?;
         let shared = Shared::with_http2(&settings.base_url);
-        let pooled = || {
-            let client = client(&shared, settings, headers.clone(), usize::MAX)?;
-            Ok(Pooled { client, running: Arc::default() })
+        let set = |client| set(client, settings, &headers);
+        let counted = |pair: reqwest::Result<Pair>| match pair {
+            Ok(pair) => Ok(Arc::new(Counted { pair, running: AtomicUsize::new(0) })),
+            Err(error) => Err(Error::Client(root_cause(&error))),
         };
-        let pooled = (0..settings.connections.max(1)).map(|_| pooled()).collect::<Result<_, Error>>()?;
-        Ok(Self { pooled, fresh: client(&shared, settings, headers.clone(), 0)? })
+        let first = counted(Pair::new(&shared, set))?;
+        let others = (1..settings.connections).map(|_| counted(first.pair.another(&shared, set)));
+        Ok(Self { others: others.collect::<Result<_, _>>()?, first })
     }
 
     /// The client with the fewest requests.
     pub(crate) fn take(&self) -> Lease {
-        let fewest = self.pooled.iter().min_by_key(|pooled| pooled.running.load(Ordering::Relaxed));
-        let (client, running) = match fewest {
-            Some(pooled) => (pooled.client.clone(), Arc::clone(&pooled.running)),
-            None => (self.fresh.clone(), Arc::default()),
-        };
-        running.fetch_add(1, Ordering::Relaxed);
-        Lease { client, running }
+        let fewest = self.all().min_by_key(|client| client.running.load(Ordering::Relaxed)).unwrap_or(&self.first);
+        fewest.running.fetch_add(1, Ordering::Relaxed);
+        Lease { client: Arc::clone(fewest) }
     }
 
-    /// A client with no connection that could have gone stale.
-    pub(crate) fn fresh(&self) -> &Client {
-        &self.fresh
+    fn all(&self) -> impl Iterator<Item = &Arc<Counted>> {
+        std::iter::once(&self.first).chain(&self.others)
     }
 
     /// A light request on each client. Whatever the server answers, a connection is open then.
     pub(crate) fn warm_up(&self, url: &Url) -> impl Future<Output = ()> + Send + use<> {
-        let requests: Vec<_> = self.pooled.iter().map(|pooled| pooled.client.head(url.clone()).send()).collect();
+        let requests: Vec<_> = self.all().map(|client| client.pair.kept().head(url.clone()).send()).collect();
         async move {
             let answered = timeout(WARM_UP_WITHIN, futures_util::future::join_all(requests)).await;
             let open = answered.map_or(0, |answers| answers.iter().filter(|answer| answer.is_ok()).count());
@@ -88,24 +83,26 @@ impl Clients {
     }
 }
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.running.fetch_sub(1, Ordering::Relaxed);
+impl Lease {
+    pub(crate) fn pair(&self) -> &Pair {
+        &self.client.pair
     }
 }
 
-fn client(shared: &Shared, settings: &OpenAiSettings, headers: HeaderMap, max_idle: usize) -> Result<Client, Error> {
-    shared
-        .client()
-        .default_headers(headers)
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.client.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn set(client: ClientBuilder, settings: &OpenAiSettings, headers: &HeaderMap) -> ClientBuilder {
+    client
+        .default_headers(headers.clone())
         .connect_timeout(settings.connect)
-        .pool_max_idle_per_host(max_idle)
         .http2_adaptive_window(true)
         .http2_keep_alive_interval(PING_EVERY)
         .http2_keep_alive_timeout(PING_WITHIN)
         .http2_keep_alive_while_idle(true)
-        .build()
-        .map_err(|error| Error::Client(root_cause(&error)))
 }
 
 #[cfg(test)]
@@ -124,7 +121,7 @@ mod tests {
             connections: 3,
         };
         let clients = Clients::new(&settings).unwrap();
-        let running = || clients.pooled.iter().map(|pooled| pooled.running.load(Ordering::Relaxed)).collect::<Vec<_>>();
+        let running = || clients.all().map(|client| client.running.load(Ordering::Relaxed)).collect::<Vec<_>>();
         let mut leases: Vec<_> = (0..7).map(|_| clients.take()).collect();
         assert_eq!(running(), [3, 2, 2]);
         leases.remove(1);

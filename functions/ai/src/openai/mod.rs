@@ -24,9 +24,10 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use outbound::Pair;
 use protocol::function::AiQuota;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, Response, Url};
+use reqwest::{Response, Url};
 use tokio::time::{Instant, timeout_at};
 
 use self::answer::Answer;
@@ -99,14 +100,14 @@ impl Model for OpenAiModel {
         let pieces = async_stream::try_stream! {
             let lease = server.clients.take();
             let with_tool = prompt.may_hand_over && !server.refuses_tools.load(Ordering::Relaxed);
-            let mut opened = server.ask(&lease.client, &prompt, with_tool).await?;
+            let mut opened = server.ask(lease.pair(), &prompt, with_tool).await?;
             if with_tool && let Err(refusal) = &opened.response && refusal.may_be_about_tools {
                 if let Some(quota) = opened.quota.take() {
                     yield Piece::Quota(quota);
                 }
                 yield Piece::Failed(refusal.error.clone());
                 yield Piece::Asking(server.name.clone());
-                opened = server.ask(&lease.client, &prompt, false).await?;
+                opened = server.ask(lease.pair(), &prompt, false).await?;
                 server.handle_answer_without_tool(&opened);
             }
             if let Some(quota) = opened.quota {
@@ -142,15 +143,9 @@ impl Model for OpenAiModel {
 
 impl Server {
     /// Asks, and waits for the head of the response.
-    async fn ask(&self, client: &Client, prompt: &Prompt, with_tool: bool) -> Result<Opened, ModelError> {
+    async fn ask(&self, clients: &Pair, prompt: &Prompt, with_tool: bool) -> Result<Opened, ModelError> {
         let body = Bytes::from(request::body(prompt, &self.model, self.max_tokens, self.url.as_str(), with_tool));
-        let response = match self.send(client, body.clone()).await {
-            Err(error) if outbound::is_broken(&error) => {
-                tracing::debug!(model = self.name, "a connection broke before a response; a fresh one is tried");
-                self.send(self.clients.fresh(), body).await
-            }
-            sent => sent,
-        };
+        let response = clients.send(|client| client.post(self.url.clone()).body(body.clone())).await;
         let response = response.map_err(|error| unreachable(&error))?;
         let (status, now) = (response.status(), SystemTime::now());
         let quota = quota::read(&self.name, status, response.headers(), now);
@@ -162,10 +157,6 @@ impl Server {
         let error = refusal::of_status(status, retry_after, &body);
         let may_be_about_tools = refusal::may_be_about_tools(status, &body);
         Ok(Opened { quota, response: Err(Refusal { error, may_be_about_tools }) })
-    }
-
-    async fn send(&self, client: &Client, body: Bytes) -> reqwest::Result<Response> {
-        client.post(self.url.clone()).body(body).send().await
     }
 
     /// The same request was refused with a tool. If it was taken without, the next ones carry none.
