@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use protocol::function::Lines;
 use serde::de::DeserializeOwned;
 
+use crate::gap::Gap;
 use crate::invoke::{Body, InvokeError};
 use crate::node::Node;
 
@@ -28,6 +29,15 @@ pub(crate) struct Reader {
     function: String,
     body: Body,
     lines: Lines,
+}
+
+/// Why a response that had begun does not go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error(transparent)]
+    Function(#[from] InvokeError),
+    #[error("its response paused for too long")]
+    Silent,
 }
 
 impl Reader {
@@ -51,16 +61,41 @@ impl Reader {
     /// The function died, or wrote what is no line.
     pub(crate) async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, InvokeError> {
         loop {
-            match self.lines.poll_line() {
-                Ok(Some(line)) => return Ok(Some(line)),
-                Ok(None) => {}
-                Err(_) => return Err(self.failed()),
+            if let Some(line) = self.poll_line()? {
+                return Ok(Some(line));
             }
             match self.body.next().await {
                 Some(chunk) => self.lines.handle_chunk(&chunk?),
                 None => return Ok(None),
             }
         }
+    }
+
+    /// As [`Reader::next`], unless nothing at all comes for as long as `gap` allows. Whatever comes is a sign that the function
+    /// lives, be it a part of a line.
+    ///
+    /// # Errors
+    /// The function died, wrote what is no line, or is silent for too long.
+    pub(crate) async fn next_within<T: DeserializeOwned>(&mut self, gap: &mut Gap) -> Result<Option<T>, Broken> {
+        loop {
+            if let Some(line) = self.poll_line()? {
+                return Ok(Some(line));
+            }
+            let chunk = tokio::select! {
+                biased;
+                chunk = self.body.next() => chunk,
+                () = gap.over() => return Err(Broken::Silent),
+            };
+            gap.handle_heard(tokio::time::Instant::now());
+            match chunk {
+                Some(chunk) => self.lines.handle_chunk(&chunk.map_err(Broken::Function)?),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn poll_line<T: DeserializeOwned>(&mut self) -> Result<Option<T>, InvokeError> {
+        self.lines.poll_line().map_err(|_| self.failed())
     }
 
     /// Nothing more is wanted of it. Its end is read all the same, beside whatever follows: a connection whose response was not

@@ -17,6 +17,7 @@ pub mod echo;
 mod erase;
 mod exact;
 mod fallback;
+mod gap;
 mod greet;
 mod health;
 mod hear;

@@ -16,8 +16,9 @@ use crate::budget::{Ask, Grant, Refused};
 use crate::clock;
 use crate::exact;
 use crate::fallback;
+use crate::gap::Gap;
 use crate::held::Held;
-use crate::invocation::Reader;
+use crate::invocation::{Broken, Reader};
 use crate::invoke::InvokeError;
 use crate::node::Node;
 use crate::trace;
@@ -27,6 +28,10 @@ use record::Record;
 /// By how much the function's own first-token clock is ahead of the node's: what it says when that runs out (it knows more
 /// than the node) still arrives in time, and a visitor who hears the node instead waits no longer than can be noticed.
 const HEAD_START: Duration = Duration::from_millis(2);
+
+/// By how much the function's own clock between two pieces is ahead of the node's, which knows nothing of what the model says
+/// and the function holds back. Only a function that stands still lets this one run out.
+const GAP_HEAD_START: Duration = Duration::from_secs(1);
 
 /// Runs one turn and feeds what comes back into the conversation, whatever happens exactly one outcome last.
 pub(crate) async fn run(node: Arc<Node>, held: Arc<Held>, invocation: Invocation) {
@@ -57,10 +62,21 @@ enum Unanswered {
     Function(#[from] InvokeError),
     #[error("it said nothing within ai.first_token_ms")]
     Silent,
+    #[error("it began to answer, and then nothing came for ai.gap_ms and a second")]
+    Stalled,
     #[error("it failed: {}", .0.as_str())]
     Failed(FailureReason),
     #[error("it was not asked: {0}")]
     NoBudget(#[from] Refused),
+}
+
+impl From<Broken> for Unanswered {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Function(error) => Self::Function(error),
+            Broken::Silent => Self::Stalled,
+        }
+    }
 }
 
 impl Unanswered {
@@ -69,6 +85,7 @@ impl Unanswered {
         match self {
             Self::Function(error) => error.as_str(),
             Self::Silent => "silent",
+            Self::Stalled => "stalled",
             Self::Failed(_) => "ok",
             Self::NoBudget(_) => "no_budget",
         }
@@ -80,7 +97,7 @@ impl Unanswered {
             Self::Function(InvokeError::Throttled(_)) => "function_throttled",
             Self::Function(InvokeError::Unreachable { .. }) => "function_unreachable",
             Self::Function(InvokeError::Failed(_)) => "function_failed",
-            Self::Function(InvokeError::TimedOut(_)) | Self::Silent => "function_timeout",
+            Self::Function(InvokeError::TimedOut(_)) | Self::Silent | Self::Stalled => "function_timeout",
             Self::Failed(reason) => reason.as_str(),
             Self::NoBudget(_) => FailureReason::Budget.as_str(),
         }
@@ -88,7 +105,7 @@ impl Unanswered {
 }
 
 /// Asks the function. Until its first piece the first-token clock runs, from here on and whatever the time is spent on;
-/// only a piece or the outcome stops it.
+/// only a piece or the outcome stops it. From then on the function may be silent for no longer than a model may.
 async fn ask(
     node: &Arc<Node>,
     held: &Arc<Held>,
@@ -97,6 +114,7 @@ async fn ask(
 ) -> Result<Outcome, Unanswered> {
     let silent_at = Instant::now() + Duration::from_millis(node.config.ai.first_token_ms) + HEAD_START;
     let mut silence = pin!(exact::until(silent_at));
+    let longest_gap = Duration::from_millis(node.config.ai.gap_ms) + GAP_HEAD_START;
     let mut grant = grant(node, held, invocation).await?;
     let request = payload::request(held, invocation, grant.models());
     let reader = Reader::invoke(node, &node.config.functions.ai_name, &request, invocation.deadline);
@@ -108,15 +126,16 @@ async fn ask(
             return Err(error.into());
         }
     };
+    let mut gap = None;
     loop {
-        let line = reader.next::<AiLine>();
-        let line = match record.has_begun() {
-            true => line.await,
-            false => before(silence.as_mut(), line).await?,
+        let line = match &mut gap {
+            Some(gap) => reader.next_within::<AiLine>(gap).await?,
+            None => before(silence.as_mut(), reader.next::<AiLine>()).await??,
         };
-        match line?.ok_or_else(|| reader.failed())? {
+        match line.ok_or_else(|| reader.failed())? {
             AiLine::Delta(text) => {
-                if !record.has_begun() {
+                if gap.is_none() {
+                    gap = Some(Gap::new(longest_gap, Instant::now()));
                     held.trace(|trace, _| trace.handle_first_token());
                 }
                 record.handle_delta();

@@ -129,6 +129,22 @@ async fn a_function_that_hangs_in_its_answer_is_given_up_at_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_function_that_stands_still_in_its_answer_is_given_up_long_before_the_deadline() {
+    // The deadline comes later than the patience of any test.
+    let clocks = [("turn.deadline_ms", 600_000), ("ai.total_ms", 500_000), ("ai.gap_ms", 10)];
+    let setup = clocks.into_iter().fold(Setup::new(), |setup, (key, value)| setup.with(key, value));
+    let (node, mut tab) = asked(&setup, "hello").await;
+    let answering = setup.functions.ai().await.accept();
+    answering.delta("Good d");
+    tab.reads("Good d").await;
+
+    assert_eq!(outcome(&mut tab).await, interrupted("Good d"));
+
+    answering.given_up().await;
+    assert_eq!(node.metric(&["frontdesk_invocations_total", "stalled"]).await, 1.0);
+}
+
+#[tokio::test]
 async fn lines_that_are_none_end_the_turn() {
     for garbage in ["garbage\n", "{\"delta\":7}\n", "{}\n", "\u{0}\u{0}\n{\"outcome\":{\"poem\":{}}}\n", "[]\n"] {
         let setup = Setup::new();
