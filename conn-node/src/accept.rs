@@ -44,7 +44,7 @@ const HTTP_TIMEOUT: Duration = Duration::from_secs(60);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts for ever. `router` answers everything but [`CONNECT`].
-pub(crate) async fn accept(node: Arc<Node>, listener: TcpListener, router: Router) {
+pub(crate) async fn accept(node: Arc<Node>, listener: Arc<TcpListener>, router: Router) {
     let places = Arc::new(Semaphore::new(MAX_REQUESTS));
     // Nobody closes the semaphore.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {

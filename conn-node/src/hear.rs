@@ -11,6 +11,7 @@ use crate::clock;
 use crate::held::Held;
 use crate::life;
 use crate::node::{self, Node};
+use crate::survive::survive;
 
 /// First wait before a subscription that failed is tried again; doubles up to [`MAX_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(250);
@@ -71,7 +72,10 @@ pub(crate) async fn listen(node: Weak<Node>, held: Weak<Held>) {
         match received {
             Received::Message(bytes) => {
                 let (Some(node), Some(held)) = (node.upgrade(), held.upgrade()) else { return };
-                hear(&node, &held, &bytes).await;
+                if survive("hearing another node", hear(&node, &held, &bytes)).await.is_none() {
+                    // What it had to say may be in the log.
+                    node.look_again(&held).await;
+                }
             }
             // Whatever was lost shows when the log is read; and what was said here may have been lost as well.
             Received::Lagged => {

@@ -26,6 +26,7 @@ use crate::hear;
 use crate::life;
 use crate::node::Node;
 use crate::routing;
+use crate::survive::survive;
 use crate::trace::Trace;
 use crate::turn;
 
@@ -292,12 +293,17 @@ impl Held {
                 Output::Append { event, due, fence, previous_at } => {
                     let span = inner.trace.append(&event.body);
                     let planned = Planned { event, due, fence, previous_at };
-                    self.spawn(node, move |held, node| held.append(node, planned).instrument(span))
+                    let task = move |held: Arc<Self>, node| held.append(node, planned).instrument(span);
+                    self.spawn(node, "an append", task, Live::handle_append_failed);
                 }
                 Output::Release { head, due, claim } => {
-                    self.spawn(node, move |held, node| held.release(node, head, due, claim))
+                    let task = move |held: Arc<Self>, node| held.release(node, head, due, claim);
+                    self.spawn(node, "giving a claim back", task, |_, _| {});
                 }
-                Output::Read { after } => self.spawn(node, move |held, node| held.read(node, after)),
+                Output::Read { after } => {
+                    let task = move |held: Arc<Self>, node| held.read(node, after);
+                    self.spawn(node, "reading a log", task, Live::handle_read_failed);
+                }
                 Output::Reply { to, reply } => {
                     if let Some(sender) = inner.replies.remove(&to) {
                         // The connection may be gone; its command was carried out all the same.
@@ -319,7 +325,8 @@ impl Held {
                 }
                 Output::Route => {
                     let span = inner.trace.route(&node.config.functions.routing_name);
-                    self.spawn(node, |held, node| routing::route(node, held).instrument(span));
+                    let task = |held, node| routing::route(node, held).instrument(span);
+                    self.spawn(node, "routing", task, |_, _| {});
                 }
                 Output::Wake => self.changed.notify_waiters(),
             }
@@ -330,12 +337,21 @@ impl Held {
         self.set_timer(node, inner, now);
     }
 
+    /// Begins a task that comes back with an input of its own. Should it panic before, the core is told by `fail`.
     fn spawn<F: Future<Output = ()> + Send + 'static>(
         self: &Arc<Self>,
         node: &Arc<Node>,
+        what: &'static str,
         task: impl FnOnce(Arc<Self>, Arc<Node>) -> F,
+        fail: fn(&mut Live, Millis),
     ) {
-        tokio::spawn(task(Arc::clone(self), Arc::clone(node)));
+        let (held, node) = (Arc::clone(self), Arc::clone(node));
+        let task = task(Arc::clone(self), Arc::clone(&node));
+        tokio::spawn(async move {
+            if survive(what, task).await.is_none() {
+                held.handle(&node, fail);
+            }
+        });
     }
 
     async fn append(self: Arc<Self>, node: Arc<Node>, planned: Planned) {

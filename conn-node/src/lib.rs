@@ -38,6 +38,7 @@ mod routing;
 mod serve;
 mod settings;
 mod socket;
+mod survive;
 mod timed;
 pub mod token_key;
 pub mod tokens;

@@ -11,6 +11,7 @@ use crate::held::Held;
 use crate::invocation::Reader;
 use crate::invoke::InvokeError;
 use crate::node::Node;
+use crate::survive::survive;
 
 /// How long routing may take.
 const ROUTING_DEADLINE: Duration = Duration::from_secs(3);
@@ -18,16 +19,18 @@ const ROUTING_DEADLINE: Duration = Duration::from_secs(3);
 /// Asks who takes a conversation that was handed over.
 pub(crate) async fn route(node: Arc<Node>, held: Arc<Held>) {
     let function = &node.config.functions.routing_name;
-    let assignee = match tokio::time::timeout(ROUTING_DEADLINE, assignee(&node, held.id())).await {
-        Ok(Ok(assignee)) => assignee,
-        Ok(Err(error)) => {
+    let asked = survive("routing", tokio::time::timeout(ROUTING_DEADLINE, assignee(&node, held.id()))).await;
+    let assignee = match asked {
+        Some(Ok(Ok(assignee))) => assignee,
+        Some(Ok(Err(error))) => {
             tracing::warn!(conversation = %held.id(), function, %error, "routing failed: it stays in the queue");
             None
         }
-        Err(_) => {
+        Some(Err(_)) => {
             tracing::warn!(conversation = %held.id(), function, "routing took too long: it stays in the queue");
             None
         }
+        None => None,
     };
     held.handle(&node, |live, now| live.handle_routed(now, assignee));
 }

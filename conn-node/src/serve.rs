@@ -14,6 +14,7 @@ use store::embedded::{EmbeddedStore, OpenError, Options};
 use store::{RedisStore, Store, StoreError};
 use telemetry::{MetricsError, NodeMetrics, Traces};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::budget::{Budgets, ModelLimits};
 use crate::conversations::Conversations;
@@ -22,6 +23,7 @@ use crate::health::Health;
 use crate::invoke::{self, ConnectError, Invoker};
 use crate::limits::Limits;
 use crate::node::{Node, sites};
+use crate::survive::keep;
 use crate::timed::TimedStore;
 use crate::token_key::{self, TokenKeyError};
 use crate::tokens::{NoKey, TokenKeys};
@@ -247,14 +249,17 @@ impl Bound {
         let metered = Arc::clone(&node);
         let metrics = metrics_http::router(move || metered.metrics.render());
         health::look(&node, 0).await;
+        let listener = Arc::new(listener);
+        let accepting = Arc::clone(&node);
+        let accept = move || accept::accept(Arc::clone(&accepting), Arc::clone(&listener), router.clone());
         let tasks = [
-            tokio::spawn(accept::accept(Arc::clone(&node), listener, router)),
+            tokio::spawn(keep("accepting", accept)),
             tokio::spawn(serve_metrics(metrics_listener, metrics)),
-            tokio::spawn(due::control(Arc::clone(&node))),
-            tokio::spawn(due::forget(Arc::clone(&node))),
-            tokio::spawn(life::control(Arc::clone(&node))),
-            tokio::spawn(health::watch(Arc::clone(&node))),
-            tokio::spawn(Arc::clone(&node.budgets).run()),
+            always("claiming what is due", &node, due::control),
+            always("forgetting what nobody needs", &node, due::forget),
+            always("the life of conversations", &node, life::control),
+            always("watching store and bus", &node, health::watch),
+            always("budgets", &node, |node| Arc::clone(&node.budgets).run()),
         ];
         shutdown.await;
         drain::drain(&node).await;
@@ -263,6 +268,15 @@ impl Bound {
         }
         tracing::info!("drained");
     }
+}
+
+/// Has a task of the node run for as long as it does.
+fn always<F>(what: &'static str, node: &Arc<Node>, run: fn(Arc<Node>) -> F) -> JoinHandle<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let node = Arc::clone(node);
+    tokio::spawn(keep(what, move || run(Arc::clone(&node))))
 }
 
 #[cfg(test)]

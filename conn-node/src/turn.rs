@@ -3,6 +3,7 @@
 mod payload;
 mod record;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::held::Held;
 use crate::invocation::{Broken, Reader};
 use crate::invoke::InvokeError;
 use crate::node::Node;
+use crate::survive::survive;
 use crate::trace;
 pub(crate) use payload::choices_of;
 use record::Record;
@@ -37,7 +39,8 @@ const GAP_HEAD_START: Duration = Duration::from_secs(1);
 pub(crate) async fn run(node: Arc<Node>, held: Arc<Held>, invocation: Invocation) {
     let _running = Running::count(&node);
     let mut record = Record::new(held.id().site());
-    let asked = ask(&node, &held, &invocation, &mut record).await;
+    let asked = survive("a turn", ask(&node, &held, &invocation, &mut record)).await;
+    let asked = asked.unwrap_or(Err(Unanswered::Panicked));
     let result = asked.as_ref().map_or_else(Unanswered::result, |_| "ok");
     node.metrics.invocations.with(result).inc();
     trace::handle_result(result, asked.as_ref().err().map(Unanswered::reason));
@@ -47,12 +50,18 @@ pub(crate) async fn run(node: Arc<Node>, held: Arc<Held>, invocation: Invocation
             return Outcome::Failure; // What was written is kept.
         }
         record.handle_fallback(unanswered.reason());
-        let (site, language) = (held.id().site(), held.language());
-        let words = node.config.sites.get(site).map_or(&[][..], |site| &site.handover_words);
-        fallback::answer(node.intents(site), words, &node.policy(site).fallback, &invocation, &language)
+        own_answer(&node, &held, &invocation)
     });
     record.end(&node.metrics.assistant, &outcome);
     held.handle_outcome(&node, invocation.run, outcome);
+}
+
+/// The node's own answer. It comes whatever happens: where the intents fail, the core has the site's own words.
+fn own_answer(node: &Node, held: &Held, invocation: &Invocation) -> Outcome {
+    let (site, language) = (held.id().site(), held.language());
+    let words = node.config.sites.get(site).map_or(&[][..], |site| &site.handover_words);
+    let answer = || fallback::answer(node.intents(site), words, &node.policy(site).fallback, invocation, &language);
+    catch_unwind(AssertUnwindSafe(answer)).unwrap_or(Outcome::Failure)
 }
 
 /// Why the function's own outcome is none.
@@ -64,6 +73,8 @@ enum Unanswered {
     Silent,
     #[error("it began to answer, and then nothing came for ai.gap_ms and a second")]
     Stalled,
+    #[error("the node panicked while it listened, which is a fault of the node: please report it")]
+    Panicked,
     #[error("it failed: {}", .0.as_str())]
     Failed(FailureReason),
     #[error("it was not asked: {0}")]
@@ -86,6 +97,7 @@ impl Unanswered {
             Self::Function(error) => error.as_str(),
             Self::Silent => "silent",
             Self::Stalled => "stalled",
+            Self::Panicked => "panicked",
             Self::Failed(_) => "ok",
             Self::NoBudget(_) => "no_budget",
         }
@@ -98,6 +110,7 @@ impl Unanswered {
             Self::Function(InvokeError::Unreachable { .. }) => "function_unreachable",
             Self::Function(InvokeError::Failed(_)) => "function_failed",
             Self::Function(InvokeError::TimedOut(_)) | Self::Silent | Self::Stalled => "function_timeout",
+            Self::Panicked => "node_failed",
             Self::Failed(reason) => reason.as_str(),
             Self::NoBudget(_) => FailureReason::Budget.as_str(),
         }

@@ -38,8 +38,15 @@ pub struct Call {
 /// An invocation whose body is being written. Dropping it ends the body.
 #[derive(Debug)]
 pub struct Answering {
-    chunks: mpsc::UnboundedSender<Result<Bytes, InvokeError>>,
+    chunks: mpsc::UnboundedSender<Chunk>,
 }
+
+/// A part of an answer's body.
+type Chunk = Result<Result<Bytes, InvokeError>, Fault>;
+
+/// What makes the reader of an answer panic.
+#[derive(Debug)]
+struct Fault;
 
 impl Functions {
     /// Functions that nobody has called.
@@ -94,8 +101,8 @@ impl Call {
     /// Begins to answer.
     pub fn accept(self) -> Answering {
         let (chunks, receiver) = mpsc::unbounded_channel();
-        let body = stream::unfold(receiver, async |mut receiver: mpsc::UnboundedReceiver<_>| {
-            let chunk = receiver.recv().await?;
+        let body = stream::unfold(receiver, async |mut receiver: mpsc::UnboundedReceiver<Chunk>| {
+            let chunk = receiver.recv().await?.unwrap_or_else(|Fault| panic!("as the test says"));
             Some((chunk, receiver))
         });
         // The node may have given the call up.
@@ -123,6 +130,11 @@ impl Call {
         let conversation = self.request["queue"][0]["conversation"].clone();
         let assignment = json!({"conversation": conversation, "to": to});
         self.answer_lines(&[json!({"outcome": {"assignments": [assignment]}})]);
+    }
+
+    /// Makes whoever reads the answer panic.
+    pub fn make_panic(self) {
+        self.accept().make_panic();
     }
 
     /// Does not answer.
@@ -173,12 +185,17 @@ impl Answering {
     /// Writes bytes, which may be anything.
     pub fn bytes(&self, bytes: impl Into<Bytes>) {
         // The node may have given the call up.
-        let _ = self.chunks.send(Ok(bytes.into()));
+        let _ = self.chunks.send(Ok(Ok(bytes.into())));
     }
 
     /// Breaks off with an error.
     pub fn fail(self) {
-        let _ = self.chunks.send(Err(InvokeError::Failed("ai".to_owned())));
+        let _ = self.chunks.send(Ok(Err(InvokeError::Failed("ai".to_owned()))));
+    }
+
+    /// Makes whoever reads it panic.
+    pub fn make_panic(self) {
+        let _ = self.chunks.send(Err(Fault));
     }
 
     /// Waits until the node no longer listens.

@@ -65,6 +65,8 @@ pub enum Fault {
     Waits(Arc<Semaphore>),
     /// It never answers.
     Hangs,
+    /// It panics.
+    Panics,
 }
 
 /// A store around another one.
@@ -132,6 +134,7 @@ impl Shaky {
                 inner.await
             }
             Some(Fault::Hangs) => std::future::pending().await,
+            Some(Fault::Panics) => panic!("as the test says"),
         }
     }
 }

@@ -145,6 +145,26 @@ async fn a_function_that_stands_still_in_its_answer_is_given_up_long_before_the_
 }
 
 #[tokio::test]
+async fn a_fault_of_the_nodes_own_ends_a_turn_as_a_dead_function_does() {
+    // Nobody waits so long for a clock.
+    let clocks = [("turn.deadline_ms", 600_000), ("ai.total_ms", 500_000), ("ai.first_token_ms", 400_000)];
+    let setup = clocks.into_iter().fold(Setup::new(), |setup, (key, value)| setup.with(key, value));
+    let (node, mut tab) = asked(&setup, "where is my parcel").await;
+    setup.functions.ai().await.make_panic();
+    assert_eq!(outcome(&mut tab).await, fallback());
+    assert_eq!(node.metric(&["frontdesk_invocations_total", "panicked"]).await, 1.0);
+    assert_eq!(node.metric(&["frontdesk_fallbacks_total", "node_failed"]).await, 1.0);
+    node.until_metric(&["frontdesk_turns_running"], 0.0).await;
+
+    let (_node, mut tab) = asked(&setup, "where is my parcel").await;
+    let answering = setup.functions.ai().await.accept();
+    answering.delta("Good d");
+    tab.reads("Good d").await;
+    answering.make_panic();
+    assert_eq!(outcome(&mut tab).await, interrupted("Good d"));
+}
+
+#[tokio::test]
 async fn lines_that_are_none_end_the_turn() {
     for garbage in ["garbage\n", "{\"delta\":7}\n", "{}\n", "\u{0}\u{0}\n{\"outcome\":{\"poem\":{}}}\n", "[]\n"] {
         let setup = Setup::new();
@@ -221,7 +241,7 @@ async fn chunks_that_end_anywhere_are_put_together() {
 
 #[tokio::test]
 async fn a_conversation_stays_in_the_queue_when_routing_fails() {
-    for failure in ["error", "garbage", "failure", "nobody", "hangs"] {
+    for failure in ["error", "garbage", "failure", "nobody", "hangs", "panics"] {
         let setup = Setup::new();
         let node = setup.start().await;
         let mut tab = Tab::open(&node).await;
@@ -232,6 +252,7 @@ async fn a_conversation_stays_in_the_queue_when_routing_fails() {
             "error" => call.refuse(InvokeError::Failed("routing".to_owned())),
             "garbage" => call.accept().bytes("garbage\n"),
             "failure" => call.answer_lines(&[json!({"outcome": {"failure": {"reason": "internal"}}})]),
+            "panics" => call.make_panic(),
             "nobody" => call.answer_lines(&[json!({"outcome": {"assignments": []}})]),
             _ => kept = Some(call.accept()),
         }

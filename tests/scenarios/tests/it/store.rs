@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use conversation::{Body, MessageId};
 use protocol::v1::{self, ErrorCode, server_frame};
 use scenarios::{
-    Disk, Fault, Operation, Setup, Shaky, TOKEN_SECRET, Tab, Wire, append, assert_whole, conversation_of, frames,
-    hello, now_seconds, small_talk, token,
+    Disk, Fault, Operation, Setup, Shaky, TOKEN_SECRET, Tab, Wire, append, append_due, assert_whole, conversation_of,
+    frames, hello, now_seconds, small_talk, token,
 };
 use store::Store;
 use store::embedded::{EmbeddedStore, Options};
@@ -26,7 +27,7 @@ fn shaky() -> (Arc<Shaky>, Setup) {
 
 #[tokio::test]
 async fn what_cannot_be_stored_is_not_acknowledged_and_is_stored_once_later() {
-    for fault in [Fault::Fails, Fault::LosesAnswer, Fault::Hangs] {
+    for fault in [Fault::Fails, Fault::LosesAnswer, Fault::Hangs, Fault::Panics] {
         let (store, setup) = shaky();
         let node = setup.start().await;
         let (mut wire, _) = Wire::welcomed(node.address(), known()).await;
@@ -66,7 +67,7 @@ async fn nothing_is_acknowledged_before_it_is_stored() {
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_stored_is_stored_later() {
-    for fault in [Fault::Fails, Fault::LosesAnswer, Fault::Hangs] {
+    for fault in [Fault::Fails, Fault::LosesAnswer, Fault::Hangs, Fault::Panics] {
         let (store, setup) = shaky();
         let node = setup.start().await;
         let mut tab = Tab::open(&node).await;
@@ -88,7 +89,10 @@ async fn an_answer_that_cannot_be_stored_is_stored_later() {
 #[tokio::test]
 async fn a_log_that_cannot_be_read_at_hello_is_said_and_read_later() {
     for operation in [Operation::Read, Operation::Get] {
-        for fault in [Fault::Fails, Fault::Hangs] {
+        for fault in [Fault::Fails, Fault::Hangs, Fault::Panics] {
+            if matches!((operation, &fault), (Operation::Get, Fault::Panics)) {
+                continue; // Then the connection is gone, which its client notices.
+            }
             let (store, setup) = shaky();
             append(&*setup.store, &conversation_of(VISITOR, 1), small_talk(2)).await;
             let node = setup.start().await;
@@ -104,6 +108,20 @@ async fn a_log_that_cannot_be_read_at_hello_is_said_and_read_later() {
             assert_eq!(wire.event().await.seq, 1);
         }
     }
+}
+
+#[tokio::test]
+async fn who_looks_for_what_is_due_goes_on_after_a_fault_of_the_nodes_own() {
+    let (store, setup) = shaky();
+    store.set(Operation::ClaimDue, Fault::Panics);
+    let _node = setup.start().await;
+    store.asked_for(Operation::ClaimDue).await;
+    let (now, id) = (now_seconds() * 1_000, conversation_of(VISITOR, 1));
+    let body = Body::VisitorMessage { id: MessageId([1; 16]), text: "hello".into() };
+    append_due(&*setup.store, &id, now, body, Some(now)).await;
+    store.mend();
+
+    setup.functions.ai().await.answer("Good day");
 }
 
 #[tokio::test]
