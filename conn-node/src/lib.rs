@@ -7,6 +7,7 @@ mod arrival;
 pub mod assets;
 pub mod budget;
 mod clock;
+mod clocks;
 mod closing;
 mod connection;
 mod conversations;

@@ -27,7 +27,7 @@ use crate::survive::keep;
 use crate::timed::TimedStore;
 use crate::token_key::{self, TokenKeyError};
 use crate::tokens::{NoKey, TokenKeys};
-use crate::{accept, due, erase, health, http, life, metrics_http};
+use crate::{accept, clocks, due, erase, health, http, life, metrics_http};
 
 /// What a node works with; tests and clusters give their own.
 pub struct Parts {
@@ -259,6 +259,7 @@ impl Bound {
             always("forgetting what nobody needs", &node, due::forget),
             always("the life of conversations", &node, life::control),
             always("watching store and bus", &node, health::watch),
+            always("comparing clocks", &node, clocks::compare),
             always("budgets", &node, |node| Arc::clone(&node.budgets).run()),
         ];
         shutdown.await;

@@ -36,6 +36,7 @@ macro_rules! bus_conformance {
         $crate::bus_conformance! { @$then $make
             a_message_reaches_every_subscription_of_its_topic
             a_message_reaches_no_other_topic
+            what_nodes_say_of_themselves_reaches_all_who_hear_it
             nothing_is_heard_from_before_the_subscription
             who_left_hears_nothing_and_the_others_still_do
             a_reader_that_waits_is_woken
@@ -108,6 +109,19 @@ pub async fn a_message_reaches_no_other_topic(nodes: Fixture) {
     publish(&nodes.there, 1, "for the first");
     assert_eq!(first.recv().await, message("for the first"));
     assert_eq!(first.topic(), &topic(1));
+}
+
+pub async fn what_nodes_say_of_themselves_reaches_all_who_hear_it(nodes: Fixture) {
+    let mut here = nodes.here.subscribe(&Topic::Nodes).await.unwrap();
+    let mut there = nodes.there.subscribe(&Topic::Nodes).await.unwrap();
+    let mut conversation = subscribe(&nodes.here, 1).await;
+    nodes.there.publish(&Topic::Nodes, Bytes::from_static(b"it is noon")).unwrap();
+    for heard in [&mut here, &mut there] {
+        assert_eq!(heard.recv().await, message("it is noon"));
+        assert_eq!(heard.topic(), &Topic::Nodes);
+    }
+    publish(&nodes.there, 1, "hello");
+    assert_eq!(conversation.recv().await, message("hello"));
 }
 
 pub async fn nothing_is_heard_from_before_the_subscription(nodes: Fixture) {

@@ -56,12 +56,15 @@ pub trait Bus: Send + Sync + 'static {
 pub enum Topic {
     /// The events, and the answer being written, of one conversation.
     Conversation(ConversationId),
+    /// What nodes say of themselves, to all others.
+    Nodes,
 }
 
 impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Conversation(id) => write!(f, "conversation {id}"),
+            Self::Nodes => f.write_str("nodes"),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! What nodes tell each other about one conversation, and how it is written.
+//! What nodes tell each other about one conversation, and about their clocks, and how it is written.
 //!
 //! The bus may lose, repeat and reorder. Nothing here is the truth: a lost event shows as a gap in seq and is read from
 //! the log, a lost piece of an answer as a gap in offset.
 
 use std::sync::Arc;
 
-use conversation::{Notice, TurnText};
+use conversation::{Millis, Notice, TurnText};
 use prost::Message;
 
 use crate::convert::EventError;
@@ -61,6 +61,48 @@ impl BusMessage {
             Kind::Forgotten(v1::Forgotten {}) => Notice::Forgotten,
         };
         Ok(BusMessage { node: message.node, notice })
+    }
+}
+
+/// One message of the topic on which nodes speak of their clocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClockNotice {
+    /// The node that published it.
+    pub node: String,
+    /// Its clock as it published this.
+    pub at: Millis,
+    /// What it has heard of others, the last of each.
+    pub heard: Vec<HeardClock>,
+}
+
+/// What a node has heard of another one's clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeardClock {
+    /// The other one.
+    pub node: String,
+    /// Its clock, as it said.
+    pub at: Millis,
+    /// How long ago that was heard, milliseconds.
+    pub held: Millis,
+}
+
+impl ClockNotice {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let heard =
+            |heard: &HeardClock| v1::HeardClock { node: heard.node.clone(), at_ms: heard.at, held_ms: heard.held };
+        let heard = self.heard.iter().map(heard).collect();
+        v1::ClockNotice { node: self.node.clone(), at_ms: self.at, heard }.encode_to_vec()
+    }
+
+    /// Reads its bytes.
+    ///
+    /// # Errors
+    /// Bytes that are none.
+    pub fn decode(bytes: &[u8]) -> Result<Self, BusError> {
+        let v1::ClockNotice { node, at_ms: at, heard } = v1::ClockNotice::decode(bytes)?;
+        let of = |heard: v1::HeardClock| HeardClock { node: heard.node, at: heard.at_ms, held: heard.held_ms };
+        Ok(Self { node, at, heard: heard.into_iter().map(of).collect() })
     }
 }
 

@@ -61,6 +61,8 @@ pub struct NodeMetrics {
     pub store_reachable: IntGauge,
     /// `frontdesk_bus_reachable`: 1 while the bus answers, or if there is none.
     pub bus_reachable: IntGauge,
+    /// `frontdesk_clock_difference_ms`: by how much this node's clock is apart from that of another one, the largest.
+    pub clock_difference: IntGauge,
     /// What turns of the assistant took, `ai_response_duration` among it.
     pub assistant: AssistantMetrics,
     /// What the budget of the models does.
@@ -110,6 +112,10 @@ impl NodeMetrics {
             ended: m.family("frontdesk_conversations_ended_total", "Conversations closed or forgotten.", "by")?,
             store_reachable: m.gauge("frontdesk_store_reachable", "1 while the store answers.")?,
             bus_reachable: m.gauge("frontdesk_bus_reachable", "1 while the bus answers.")?,
+            clock_difference: m.gauge(
+                "frontdesk_clock_difference_ms",
+                "Milliseconds by which this node's clock is apart from another node's, the largest.",
+            )?,
             assistant: AssistantMetrics::new(&m, owned(sites), owned(models))?,
             budget: BudgetMetrics::new(&m, &owned(models))?,
             append: m.histogram("frontdesk_append_ms", "Milliseconds of one append to the store.", &APPEND_MS)?,

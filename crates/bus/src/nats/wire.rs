@@ -23,16 +23,22 @@ const MAX_LINE_BYTES: usize = 64 << 10;
 
 const CONVERSATION_PREFIX: &str = "fd.conversation.";
 
+const NODES: &str = "fd.nodes";
+
 const NO_NATS: &str = "it does not speak like NATS";
 
 /// The subject of a topic. A site, a visitor and an ordinal have no `.`, `*`, `>` and no space.
 pub(super) fn subject(topic: &Topic) -> String {
     match topic {
         Topic::Conversation(id) => format!("{CONVERSATION_PREFIX}{}", id.as_str().replace('/', ".")),
+        Topic::Nodes => NODES.to_owned(),
     }
 }
 
 fn topic(subject: &str) -> Option<Topic> {
+    if subject == NODES {
+        return Some(Topic::Nodes);
+    }
     let id = subject.strip_prefix(CONVERSATION_PREFIX)?.replace('.', "/");
     ConversationId::parse(&id).ok().map(Topic::Conversation)
 }

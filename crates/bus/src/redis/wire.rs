@@ -16,15 +16,22 @@ use crate::remote::wire::{Door, Heard, Opened, Refusal, Wire};
 const CONVERSATION_PREFIX: &str = "fd:{";
 const CONVERSATION_SUFFIX: &str = "}:conversation";
 
+/// No conversation's: its id would have slashes.
+const NODES: &str = "fd:{nodes}";
+
 /// The channel of a topic. What stands in braces decides the slot, so that a conversation's messages and its log are on
 /// the same server.
 pub(super) fn channel(topic: &Topic) -> String {
     match topic {
         Topic::Conversation(id) => format!("{CONVERSATION_PREFIX}{id}{CONVERSATION_SUFFIX}"),
+        Topic::Nodes => NODES.to_owned(),
     }
 }
 
 fn topic(channel: &str) -> Option<Topic> {
+    if channel == NODES {
+        return Some(Topic::Nodes);
+    }
     let id = channel.strip_prefix(CONVERSATION_PREFIX)?.strip_suffix(CONVERSATION_SUFFIX)?;
     ConversationId::parse(id).ok().map(Topic::Conversation)
 }

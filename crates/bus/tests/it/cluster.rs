@@ -110,7 +110,7 @@ fn split<'s>(
 }
 
 fn ordinal(subscription: &Subscription) -> u32 {
-    let bus::Topic::Conversation(id) = subscription.topic();
+    let bus::Topic::Conversation(id) = subscription.topic() else { panic!("it is of no conversation") };
     id.ordinal()
 }
 

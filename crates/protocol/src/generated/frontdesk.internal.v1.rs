@@ -46,6 +46,30 @@ pub struct TurnText {
 /// The conversation was forgotten: its log is gone, and whoever is connected to it has to leave.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Forgotten {}
+/// What a node tells the others from time to time, so that each can compare its clock with theirs.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ClockNotice {
+    /// The node that published it.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// Its clock as it published this, Unix milliseconds.
+    #[prost(uint64, tag = "2")]
+    pub at_ms: u64,
+    /// What it has heard of others, the last of each. Whoever finds itself there knows how long both ways took together.
+    #[prost(message, repeated, tag = "3")]
+    pub heard: ::prost::alloc::vec::Vec<HeardClock>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeardClock {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// The clock of `node`, as it said.
+    #[prost(uint64, tag = "2")]
+    pub at_ms: u64,
+    /// How long ago that was heard, milliseconds.
+    #[prost(uint64, tag = "3")]
+    pub held_ms: u64,
+}
 /// Asks the node that has a turn running here, if there is one, for all of its text so far.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AskTurn {}

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics to fail, also where it is not in a test function")]
 
 mod admission;
+mod clocks;
 mod drain;
 mod erase;
 mod fallback;
