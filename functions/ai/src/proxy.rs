@@ -12,7 +12,7 @@
 //! authentication: let only nodes reach this port.
 
 mod connections;
-mod places;
+mod permits;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,13 +32,13 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use self::places::{Place, Places};
+use self::permits::{Permit, Permits};
 use crate::invocation::{self, Ai};
 
 /// The longest payload, bytes: Lambda's 6 MB.
 const LONGEST_PAYLOAD: usize = 6 * 1024 * 1024;
 
-/// What the payload of a turn may have on average where all places are taken, in texts of `turn.recent_bytes`: a node sends about
+/// What the payload of a turn may have on average where all permits are taken, in texts of `turn.recent_bytes`: a node sends about
 /// one.
 const TEXTS_FOR_EACH_TURN: usize = 8;
 
@@ -117,9 +117,9 @@ pub(crate) type MetricsPage = Arc<dyn Fn() -> String + Send + Sync>;
 struct Proxy {
     ai: Ai,
     function: String,
-    places: Places,
-    /// Each place is a byte.
-    payloads: Places,
+    permits: Permits,
+    /// Each permit is a byte.
+    payloads: Permits,
     payload_within: Duration,
     is_stopping: AtomicBool,
     turns: AtomicU64,
@@ -131,7 +131,7 @@ struct Proxy {
 pub(crate) struct Bound {
     listener: TcpListener,
     proxy: Arc<Proxy>,
-    connections: Places,
+    connections: Permits,
     head_within: Duration,
     stop_within: Duration,
 }
@@ -146,15 +146,15 @@ impl Bound {
         let proxy = Arc::new(Proxy {
             ai,
             function: settings.function,
-            places: Places::new(settings.concurrency),
-            payloads: Places::new(settings.bounds.payloads),
+            permits: Permits::new(settings.concurrency),
+            payloads: Permits::new(settings.bounds.payloads),
             payload_within: settings.bounds.payload_within,
             is_stopping: AtomicBool::new(false),
             turns: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
             metrics,
         });
-        let connections = Places::new(settings.concurrency.saturating_add(settings.bounds.more_connections));
+        let connections = Permits::new(settings.concurrency.saturating_add(settings.bounds.more_connections));
         let Bounds { head_within, .. } = settings.bounds;
         Ok(Self { listener, proxy, connections, head_within, stop_within: settings.stop_within })
     }
@@ -174,33 +174,33 @@ impl Bound {
         let stopping = async move {
             stop.await;
             marked.is_stopping.store(true, Ordering::Relaxed);
-            tracing::info!(turns = marked.places.taken(), "stopping: turns that run are finished, none is begun");
+            tracing::info!(turns = marked.permits.taken(), "stopping: turns that run are finished, none is begun");
             stopping.send_replace(true);
         };
         tokio::join!(accepting, stopping);
         // Connections without a turn, such as one with half a head, are not waited for.
         let turns_and_last_bytes = async {
-            proxy.places.all_free().await;
+            proxy.permits.all_free().await;
             tokio::time::sleep(LAST_BYTES).await;
         };
         tokio::select! {
             () = connections.all_free() => {}
             () = turns_and_last_bytes => {}
             () = tokio::time::sleep(stop_within) => {
-                tracing::warn!(turns = proxy.places.taken(), "stopped: turns that took too long are broken off");
+                tracing::warn!(turns = proxy.permits.taken(), "stopped: turns that took too long are broken off");
             }
         }
     }
 }
 
 impl Proxy {
-    /// A place for a turn, unless all are taken or the server is to stop.
-    fn place(&self) -> Option<Place> {
-        let place = if self.is_stopping.load(Ordering::Relaxed) { None } else { self.places.take() };
-        if place.is_none() {
+    /// A permit for a turn, unless all are taken or the server is to stop.
+    fn permit(&self) -> Option<Permit> {
+        let permit = if self.is_stopping.load(Ordering::Relaxed) { None } else { self.permits.take() };
+        if permit.is_none() {
             self.throttled.fetch_add(1, Ordering::Relaxed);
         }
-        place
+        permit
     }
 }
 
@@ -224,7 +224,7 @@ async fn invoke(
     }
     // Before the payload is read: a turn that cannot run takes no memory.
     let mut pieces = request.into_body().into_data_stream();
-    let Some(place) = proxy.place() else {
+    let Some(permit) = proxy.permit() else {
         tokio::spawn(pass_over(pieces, proxy.payload_within));
         return error(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Rate Exceeded.");
     };
@@ -249,7 +249,7 @@ async fn invoke(
     match serde_json::from_slice(&payload.bytes) {
         Ok(request) => {
             proxy.turns.fetch_add(1, Ordering::Relaxed);
-            let body = held_by(proxy.ai.body(request, deadline_ms), (place, payload.room));
+            let body = held_by(proxy.ai.body(request, deadline_ms), (permit, payload.room));
             ([(CONTENT_TYPE, invocation::CONTENT_TYPE)], body).into_response()
         }
         // The error itself may repeat what a visitor wrote.
@@ -260,7 +260,7 @@ async fn invoke(
 /// A payload that has come, and the room that it takes: as long as its turn runs, which keeps what is in it.
 struct Payload {
     bytes: Vec<u8>,
-    room: Place,
+    room: Permit,
 }
 
 /// Why a payload is not read to its end.
@@ -271,8 +271,8 @@ enum Refused {
 }
 
 impl Payload {
-    /// Reads a payload, and takes a place of `room` for each byte when it comes.
-    async fn read(pieces: &mut BodyDataStream, room: &Places) -> Result<Self, Refused> {
+    /// Reads a payload, and takes a permit of `room` for each byte when it comes.
+    async fn read(pieces: &mut BodyDataStream, room: &Permits) -> Result<Self, Refused> {
         let mut payload = Self { bytes: Vec::new(), room: room.none() };
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|error| Refused::Broken(error.to_string()))?;
@@ -316,10 +316,10 @@ async fn pass_over(mut pieces: BodyDataStream, within: Duration) {
     let _ = tokio::time::timeout(within, pass).await;
 }
 
-/// Places are taken for as long as the body lives.
-fn held_by(body: invocation::Body, places: (Place, Place)) -> Body {
+/// The permits are taken for as long as the body lives.
+fn held_by(body: invocation::Body, permits: (Permit, Permit)) -> Body {
     Body::from_stream(body.map(move |piece| {
-        let _held = &places;
+        let _held = &permits;
         piece
     }))
 }
@@ -339,8 +339,8 @@ async fn health(State(proxy): State<Arc<Proxy>>) -> Response {
 async fn metrics(State(proxy): State<Arc<Proxy>>) -> Response {
     let mut page = String::new();
     for (name, kind, about, value) in [
-        ("ai_proxy_turns_running", "gauge", "Turns that run now.", proxy.places.taken() as u64),
-        ("ai_proxy_turns_limit", "gauge", "Turns that may run at once.", proxy.places.all() as u64),
+        ("ai_proxy_turns_running", "gauge", "Turns that run now.", proxy.permits.taken() as u64),
+        ("ai_proxy_turns_limit", "gauge", "Turns that may run at once.", proxy.permits.all() as u64),
         (
             "ai_proxy_payload_bytes",
             "gauge",

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::places::{Place, Places};
+use super::permits::{Permit, Permits};
 
 /// Largest head of a request, bytes. It is also how much of a body is read ahead.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -22,20 +22,20 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves `router` until `stop` is true or its sender is gone. A connection on which nothing runs then is closed at once; the
-/// others live on until their response has ended. More connections than there are `places` wait in the system's backlog.
+/// others live on until their response has ended. More connections than there are `permits` wait in the system's backlog.
 pub(super) async fn accept(
     listener: TcpListener,
     router: Router,
-    places: Places,
+    permits: Permits,
     head_within: Duration,
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
         let next = async {
-            let place = places.wait().await;
-            (place, listener.accept().await)
+            let permit = permits.wait().await;
+            (permit, listener.accept().await)
         };
-        let (place, accepted) = tokio::select! {
+        let (permit, accepted) = tokio::select! {
             () = stopped(&mut stop) => return,
             next = next => next,
         };
@@ -45,7 +45,7 @@ pub(super) async fn accept(
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection cannot be set to send at once");
                 }
-                tokio::spawn(serve(stream, router.clone(), place, head_within, stop.clone()));
+                tokio::spawn(serve(stream, router.clone(), permit, head_within, stop.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection cannot be accepted; more files may have to be allowed (ulimit -n)");
@@ -64,7 +64,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 async fn serve(
     stream: TcpStream,
     router: Router,
-    place: Place,
+    permit: Permit,
     head_within: Duration,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -91,5 +91,5 @@ async fn serve(
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
-    drop(place);
+    drop(permit);
 }

@@ -40,7 +40,7 @@ impl Answer {
     }
 }
 
-/// A proxy, with one place unless a test wants more.
+/// A proxy, with one permit unless a test wants more.
 struct Scene {
     address: SocketAddr,
     streams: mpsc::UnboundedSender<Pieces>,

@@ -1,44 +1,44 @@
-//! Places for what may be there at once only so many times: turns, connections, and bytes of payloads.
+//! Permits for what may be there at once only so many times: turns, connections, and bytes of payloads.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// So many places, each of which is taken or free. Cheap to clone; clones share the places.
+/// So many permits, each of which is taken or free. Cheap to clone; clones share the permits.
 #[derive(Debug, Clone)]
-pub(super) struct Places {
+pub(super) struct Permits {
     taken: Arc<watch::Sender<usize>>,
     all: usize,
 }
 
-/// Places that are taken, until this is dropped: one, or as many as were asked for.
+/// Permits that are taken, until this is dropped: one, or as many as were asked for.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Places,
+pub(super) struct Permit {
+    permits: Permits,
     count: usize,
 }
 
-impl Places {
+impl Permits {
     pub(super) fn new(all: usize) -> Self {
         Self { taken: Arc::new(watch::Sender::new(0)), all }
     }
 
     /// Takes one, if one is free.
-    pub(super) fn take(&self) -> Option<Place> {
-        let mut place = self.none();
-        place.take(1).then_some(place)
+    pub(super) fn take(&self) -> Option<Permit> {
+        let mut permit = self.none();
+        permit.take(1).then_some(permit)
     }
 
     /// None yet, for who does not know how many it will be.
-    pub(super) fn none(&self) -> Place {
-        Place { places: self.clone(), count: 0 }
+    pub(super) fn none(&self) -> Permit {
+        Permit { permits: self.clone(), count: 0 }
     }
 
     /// Takes one as soon as one is free.
-    pub(super) async fn wait(&self) -> Place {
+    pub(super) async fn wait(&self) -> Permit {
         loop {
-            if let Some(place) = self.take() {
-                return place;
+            if let Some(permit) = self.take() {
+                return permit;
             }
             self.until(|taken| taken < self.all).await;
         }
@@ -63,10 +63,10 @@ impl Places {
     }
 }
 
-impl Place {
+impl Permit {
     /// Takes so many more, if they are free.
     pub(super) fn take(&mut self, more: usize) -> bool {
-        let Places { taken, all } = &self.places;
+        let Permits { taken, all } = &self.permits;
         let is_taken = taken.send_if_modified(|taken| {
             let is_free = all.saturating_sub(*taken) >= more;
             *taken += if is_free { more } else { 0 };
@@ -77,8 +77,8 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.places.taken.send_modify(|taken| *taken -= self.count);
+        self.permits.taken.send_modify(|taken| *taken -= self.count);
     }
 }
