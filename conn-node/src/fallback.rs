@@ -9,17 +9,17 @@ use crate::turn::choices_of;
 
 /// What the visitor hears in the function's place: people where they are asked for, a reply to small talk or that of a sure
 /// intent, a question back where two are close, else that of the site's `texts`, each with its language, that suits the visitor.
-/// People, where it came to that before. `handover_words` are the site's phrases for people.
+/// People, where it came to that before.
 ///
 /// `language` is what the visitor's client shows.
 pub(crate) fn answer(
     intents: Option<&Model>,
-    handover_words: &[String],
+    people: People<'_>,
     texts: &[(Arc<str>, Arc<str>)],
     invocation: &Invocation,
     language: &str,
 ) -> Outcome {
-    if let Some(reason) = handover_asked(&invocation.lines, handover_words) {
+    if let Some(reason) = people.are_asked_for(&invocation.lines) {
         return handover(reason, String::new());
     }
     let question = question(&invocation.lines);
@@ -36,13 +36,24 @@ pub(crate) fn answer(
     }
 }
 
-/// Why people should take over at once.
-fn handover_asked(lines: &[Line], handover_words: &[String]) -> Option<HandoverReason> {
-    let newest = &lines.last()?.text;
-    if PersonRequests::new().asks_for_person(newest) {
-        return Some(HandoverReason::VisitorAsked);
+/// By what a node knows that people should take over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct People<'a> {
+    /// What asks for a person on any site.
+    pub(crate) requests: &'a PersonRequests,
+    /// The site's phrases.
+    pub(crate) words: &'a [String],
+}
+
+impl People<'_> {
+    /// Why people should take over at once.
+    fn are_asked_for(self, lines: &[Line]) -> Option<HandoverReason> {
+        let newest = &lines.last()?.text;
+        if self.requests.asks_for_person(newest) {
+            return Some(HandoverReason::VisitorAsked);
+        }
+        intent::has_phrase(newest, self.words).then_some(HandoverReason::Rule)
     }
-    intent::has_phrase(newest, handover_words).then_some(HandoverReason::Rule)
 }
 
 fn handover(reason: HandoverReason, text: String) -> Outcome {
@@ -81,7 +92,7 @@ mod tests {
         let toml = [
             of("returns", "action = { url = \"/returns\", label.en = \"Returns\" }", ["return", "refund", "money"]),
             of("opening", "", ["opening", "hours", "shop"]),
-            of("complaint", "handover = true", ["terrible", "complaint", "manager"]),
+            of("complaint", "handover = true", ["terrible", "complaint", "awful"]),
         ];
         Model::train(&intent::Intents::parse(&toml.concat()).unwrap()).model
     }
@@ -90,7 +101,8 @@ mod tests {
         let lines = said(&[(Role::Visitor, question)]);
         let invocation = Invocation { turn: 1, run: 1, lines, deadline: 0, failures };
         let texts = [("en", "Sorry."), ("zh", "抱歉。")].map(|(language, text)| (language.into(), text.into()));
-        answer(intents, &["lawyer".to_owned()], &texts, &invocation, "en")
+        let people = People { requests: &PersonRequests::new(), words: &["lawyer".to_owned()] };
+        answer(intents, people, &texts, &invocation, "en")
     }
 
     fn heard(question: &str, failures: u32) -> Outcome {
@@ -105,7 +117,7 @@ mod tests {
 
     #[test]
     fn an_intent_that_belongs_to_people_hands_over() {
-        let outcome = heard("terrible complaint manager", 0);
+        let outcome = heard("terrible complaint awful", 0);
         let Outcome::Handover { reason: HandoverReason::Rule, text, .. } = &outcome else { panic!("{outcome:?}") };
         assert_eq!(&**text, "About complaint.");
     }

@@ -8,6 +8,7 @@ use bus::Bus;
 use config::{Config, ConfigError, Life};
 use conversation::{Body, ConversationId, Event, Live, Policy};
 use futures_util::FutureExt;
+use intent::PersonRequests;
 use store::Store;
 use telemetry::NodeMetrics;
 
@@ -38,6 +39,7 @@ pub(crate) struct Node {
     pub(crate) conversations: Conversations,
     pub(crate) tokens: TokenKeys,
     pub(crate) sites: HashMap<String, Site>,
+    pub(crate) person_requests: PersonRequests,
     pub(crate) limits: Limits,
     pub(crate) drain: Drain,
     pub(crate) health: Health,

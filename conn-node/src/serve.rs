@@ -10,6 +10,7 @@ use bus::redis::RedisBus;
 use bus::{Bus, BusError};
 use config::{BusUrl, Config, ConfigError, DEFAULT_MODEL, Data, EXIT_CODE_BAD_CONFIG, Model, StoreUrl};
 use governor::clock::DefaultClock;
+use intent::PersonRequests;
 use store::embedded::{EmbeddedStore, OpenError, Options};
 use store::{RedisStore, Store, StoreError};
 use telemetry::{MetricsError, NodeMetrics, Traces};
@@ -171,6 +172,7 @@ pub async fn bind(config: Config, parts: Parts) -> Result<Bound, RunError> {
         store,
         sites: sites(&config, parts.bus.is_some())?,
         health: Health::default(),
+        person_requests: PersonRequests::new(),
         speaker: format!("{}/{process:08x}", config.node.name),
         bus: parts.bus,
         invoker: parts.invoker,

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::budget::{Ask, Grant, Refused};
 use crate::clock;
 use crate::exact;
-use crate::fallback;
+use crate::fallback::{self, People};
 use crate::gap::Gap;
 use crate::held::Held;
 use crate::invocation::{Broken, Reader};
@@ -60,7 +60,8 @@ pub(crate) async fn run(node: Arc<Node>, held: Arc<Held>, invocation: Invocation
 fn own_answer(node: &Node, held: &Held, invocation: &Invocation) -> Outcome {
     let (site, language) = (held.id().site(), held.language());
     let words = node.config.sites.get(site).map_or(&[][..], |site| &site.handover_words);
-    let answer = || fallback::answer(node.intents(site), words, &node.policy(site).fallback, invocation, &language);
+    let people = People { requests: &node.person_requests, words };
+    let answer = || fallback::answer(node.intents(site), people, &node.policy(site).fallback, invocation, &language);
     catch_unwind(AssertUnwindSafe(answer)).unwrap_or(Outcome::Failure)
 }
 
