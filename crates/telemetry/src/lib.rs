@@ -1,5 +1,5 @@
 //! What a program tells its operators: log lines ([`log`]), metrics ([`NodeMetrics`], [`AiMetrics`]) and traces ([`traces`]).
-//! [`start`] begins with lines and traces.
+//! [`start`] begins with lines and traces. A panic is a line that says where it was.
 //!
 //! Metrics live in values that are passed along, never in globals, so that two nodes in one process keep apart. Label
 //! values come from the code or the configuration and never from what a client sent, so their number is bounded.
@@ -10,6 +10,7 @@ mod budget;
 pub mod log;
 mod metric;
 mod node;
+mod panics;
 pub mod traces;
 
 pub use ai::{AiMetrics, AiTurn};

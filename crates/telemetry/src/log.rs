@@ -13,6 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
 
 use self::line::Marked;
+use crate::panics;
 use crate::traces;
 
 /// Crates whose inner life is of no use to an operator: they are heard from `warn` on, whatever the level. Below it,
@@ -26,7 +27,14 @@ const QUIET: [&str; 7] =
 /// # Errors
 /// The program has set up its log lines before.
 pub fn init(log: &Log) -> Result<(), SetGlobalDefaultError> {
-    tracing::subscriber::set_global_default(subscriber(log, std::io::stderr))
+    set(subscriber(log, std::io::stderr))
+}
+
+/// Makes `lines` those of this process, and every panic one of them.
+pub(crate) fn set(lines: impl Subscriber + Send + Sync) -> Result<(), SetGlobalDefaultError> {
+    tracing::subscriber::set_global_default(lines)?;
+    panics::say_where_only();
+    Ok(())
 }
 
 /// Writes log lines to `writer`, one line each.

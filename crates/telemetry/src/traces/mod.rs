@@ -125,7 +125,7 @@ pub fn start(config: &Config, program: Program<'_>) -> Result<Traces, StartError
     let opened = otlp::open(&config.traces, program)?;
     let (traces, layer) = opened.map_or((Traces::off(), None), |(traces, layer)| (traces, Some(layer)));
     let lines = crate::log::with_traces(&config.log, program.node, std::io::stderr, layer);
-    tracing::subscriber::set_global_default(lines)?;
+    crate::log::set(lines)?;
     if config.traces.url.is_some() && !traces.are_on() {
         tracing::warn!(
             "traces.url is set, and this program was built without traces: build it with cargo build --release -p {} --features otlp",
