@@ -48,11 +48,11 @@ pub(crate) struct People<'a> {
 impl People<'_> {
     /// Why people should take over at once.
     fn are_asked_for(self, lines: &[Line]) -> Option<HandoverReason> {
-        let newest = &lines.last()?.text;
-        if self.requests.asks_for_person(newest) {
+        let said = || unanswered(lines).iter().map(|line| &*line.text);
+        if said().any(|text| self.requests.asks_for_person(text)) {
             return Some(HandoverReason::VisitorAsked);
         }
-        intent::has_phrase(newest, self.words).then_some(HandoverReason::Rule)
+        said().any(|text| intent::has_phrase(text, self.words)).then_some(HandoverReason::Rule)
     }
 }
 
@@ -66,10 +66,14 @@ fn answered(text: Arc<str>, end: AnswerEnd, choices: Vec<String>) -> Outcome {
     Outcome::Answer { text, end, offer_person: end == AnswerEnd::Fallback, sources: None, choices }
 }
 
-/// What the visitor has said since the last answer.
 fn question(lines: &[Line]) -> String {
+    unanswered(lines).iter().map(|line| &*line.text).collect::<Vec<_>>().join("\n")
+}
+
+/// What the visitor has said since the last answer.
+fn unanswered(lines: &[Line]) -> &[Line] {
     let answered = lines.iter().rposition(|line| line.role != Role::Visitor).map_or(0, |at| at + 1);
-    lines[answered..].iter().map(|line| &*line.text).collect::<Vec<_>>().join("\n")
+    &lines[answered..]
 }
 
 #[cfg(test)]
@@ -132,6 +136,18 @@ mod tests {
         assert_eq!(reason("转人工"), Some(HandoverReason::VisitorAsked));
         assert_eq!(reason("My lawyer will write to you."), Some(HandoverReason::Rule));
         assert_eq!(reason("refund money please"), None);
+    }
+
+    #[test]
+    fn a_request_for_people_is_heard_although_more_was_said_after_it() {
+        let reason = |lines: &[(Role, &str)]| {
+            let people = People { requests: &PersonRequests::new(), words: &["lawyer".to_owned()] };
+            people.are_asked_for(&said(lines))
+        };
+        use Role::{Assistant, Visitor};
+        assert_eq!(reason(&[(Visitor, "转人工"), (Visitor, "在吗")]), Some(HandoverReason::VisitorAsked));
+        assert_eq!(reason(&[(Visitor, "My lawyer will write."), (Visitor, "answer me")]), Some(HandoverReason::Rule));
+        assert_eq!(reason(&[(Visitor, "转人工"), (Assistant, "One moment."), (Visitor, "thanks")]), None);
     }
 
     #[test]

@@ -101,7 +101,7 @@ scene("a visitor whom the shop names is the same one in another browser, and log
   assert.deepEqual(kept.filter((key) => !/:tab:?/.test(key)), []);
   await chat.open();
   assert.deepEqual(await chat.messages(), []);
-  await chat.send("Somebody else");
+  await chat.send("I am new here");
   await chat.answered("complete");
   assert.equal(answers(await elsewhere.visitor.log(elsewhere.chat)).length, 2);
 });

@@ -1,5 +1,7 @@
 //! What the function `ai` is asked, and what its outcome means for the conversation.
 
+use std::sync::Arc;
+
 use conversation::{AnswerEnd, Choices, HandoverReason, Invocation, Line, Outcome, Role, Source, Sources};
 use protocol::function::{self, AiAnswer, AiHandover, AiRequest};
 
@@ -63,11 +65,20 @@ fn sources_of(sources: Vec<function::Source>) -> Sources {
     (!sources.is_empty()).then(|| sources.into())
 }
 
-/// What the visitor may say to an answer, within bounds. Half a choice would be another one, so one that is too long is left out.
+/// What the visitor may say to an answer, within bounds. Half a choice would be another one, so one that is too long is left out,
+/// as are those that would be an empty button, or the same twice.
 pub(crate) fn choices_of(choices: Vec<String>) -> Choices {
-    let is_choice = |choice: &String| !choice.trim().is_empty() && choice.len() <= function::MAX_CHOICE_BYTES;
-    let choices: Vec<_> = choices.into_iter().filter(is_choice).take(function::MAX_CHOICES).map(Into::into).collect();
-    (!choices.is_empty()).then(|| choices.into())
+    let is_choice = |choice: &String| {
+        let can_be_read = choice.chars().any(char::is_alphanumeric) && !choice.chars().any(char::is_control);
+        can_be_read && choice.len() <= function::MAX_CHOICE_BYTES
+    };
+    let mut kept: Vec<Arc<str>> = Vec::new();
+    for choice in choices.into_iter().filter(is_choice) {
+        if kept.len() < function::MAX_CHOICES && !kept.iter().any(|other| **other == *choice) {
+            kept.push(choice.into());
+        }
+    }
+    (!kept.is_empty()).then(|| kept.into())
 }
 
 /// The first `max_bytes` of `text` at most, ending between characters.
@@ -120,7 +131,7 @@ mod tests {
     #[test]
     fn choices_are_few_and_short() {
         let of = |choices: &[&str]| choices_of(choices.iter().map(|choice| (*choice).to_owned()).collect());
-        let kept = of(&["A", " ", &"长".repeat(107), "B", "C", "D"]);
+        let kept = of(&["A", " ", "\u{200b}", "a\nb", "A", &"长".repeat(107), "B", "C", "D"]);
         assert_eq!(kept, Some(["A", "B", "C"].map(Into::into).into()));
         assert!(of(&[&"长".repeat(106)]).is_some());
         assert_eq!(of(&[]), None);

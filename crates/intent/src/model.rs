@@ -227,7 +227,8 @@ impl Model {
             return None;
         }
         let text_of = |text: &str| Normal::new(text).whole();
-        let said = text_of(text);
+        // Signs alone are no title: another title may be of signs alone as well.
+        let said = Some(text_of(text)).filter(|said| said.chars().any(char::is_alphanumeric))?;
         let is_said = |intent: &&Intent| intent.title.values().any(|title| text_of(title) == said);
         reply_of(self.intents.iter().find(is_said)?, 1.0, text, language)
     }

@@ -32,6 +32,9 @@ const MOST_WEIGHT_BYTES: usize = 250_000;
 const WITH_RULE: f32 = 0.3;
 const WITHOUT_RULE: f32 = 0.6;
 
+/// Sentences that are judged by themselves, at the beginning and at the end: it bounds what a long message costs.
+const MOST_SENTENCES: usize = 20;
+
 const PERSON: &str = "person";
 
 /// Recognises requests for a person.
@@ -54,8 +57,14 @@ impl PersonRequests {
         Self { model: Model::read_with_any_texts(TRAINED).ok(), concepts: Concepts::new() }
     }
 
-    /// Whether `text` asks for a person to take over.
+    /// Whether `text` asks for a person to take over: as a whole, or by a sentence of it that is a plain request.
+    ///
+    /// A long story before or after it would else outweigh the request in it.
     pub fn asks_for_person(&self, text: &str) -> bool {
+        self.asks(text) || sentences(text).any(|sentence| rule::is_plain_request(sentence) && self.asks(sentence))
+    }
+
+    fn asks(&self, text: &str) -> bool {
         let is_plain = rule::is_plain_request(text);
         let Some(model) = &self.model else { return is_plain };
         let least = if is_plain { WITH_RULE } else { WITHOUT_RULE };
@@ -73,6 +82,15 @@ impl PersonRequests {
         let person = ranking.intents.iter().find(|ranked| ranked.intent.key == PERSON);
         person.map_or(0.0, |ranked| ranked.confidence)
     }
+}
+
+/// The first and the last sentences of `text`.
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    let ends = ['.', '!', '?', '。', '！', '？', '；', '\n'];
+    let all = move || text.split_inclusive(ends).map(str::trim).filter(|sentence| !sentence.is_empty());
+    let count = all().count();
+    let is_looked_at = move |at: usize| at < MOST_SENTENCES || at + MOST_SENTENCES >= count;
+    all().enumerate().filter(move |(at, _)| is_looked_at(*at)).map(|(_, sentence)| sentence)
 }
 
 /// The messages that the small model learns from, with their concepts.

@@ -100,12 +100,11 @@ impl Plan {
 
     /// Why a person should take over at once.
     fn handover_asked(&self, messages: &[Message], people: &PersonRequests) -> Option<HandoverReason> {
-        let newest = messages.last().map_or("", |message| message.text.as_str());
-        if people.asks_for_person(newest) {
-            Some(HandoverReason::VisitorAsked)
-        } else {
-            intent::has_phrase(newest, &self.site.handover_words).then_some(HandoverReason::Rule)
+        if prompt::since_the_answer(messages).any(|text| people.asks_for_person(text)) {
+            return Some(HandoverReason::VisitorAsked);
         }
+        let is_rule = |text| intent::has_phrase(text, &self.site.handover_words);
+        prompt::since_the_answer(messages).any(is_rule).then_some(HandoverReason::Rule)
     }
 
     /// The outcome of a message that the intents are sure enough of to ask no model.

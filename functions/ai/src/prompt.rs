@@ -134,8 +134,14 @@ pub(crate) fn plain(text: &str) -> String {
 
 /// The visitor's messages since the last answer, as one text.
 pub(crate) fn unanswered(messages: &[Message]) -> String {
-    let texts: Vec<_> = messages.iter().rev().take_while(|message| message.role == Role::Visitor).collect();
-    texts.iter().rev().map(|message| message.text.as_str()).collect::<Vec<_>>().join("\n")
+    let mut texts: Vec<_> = since_the_answer(messages).collect();
+    texts.reverse();
+    texts.join("\n")
+}
+
+/// The visitor's messages since the last answer, the newest first.
+pub(crate) fn since_the_answer(messages: &[Message]) -> impl Iterator<Item = &str> {
+    messages.iter().rev().take_while(|message| message.role == Role::Visitor).map(|message| message.text.as_str())
 }
 
 /// What the visitor wrote last before the last answer.

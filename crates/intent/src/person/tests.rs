@@ -62,6 +62,28 @@ fn other_wordings_are_heard_that_no_rule_lists() {
     check(&["could a colleague of yours take over", "enough with the bot, I want somebody real", "叫你们经理来"], true);
 }
 
+#[test]
+fn a_plain_request_is_heard_in_a_long_message_wherever_it_stands() {
+    let story = "Hello, my name is Margaret Ellison and I placed an order with you nearly three weeks ago for a birthday present.";
+    let chinese = "收到的茶壶有裂缝，我发了照片也没有人回复，已经等了三天。";
+    let request = "I want to talk to a human.";
+    let long = [&*"The tea was fine. ".repeat(50), request, &"\n好喝。".repeat(9)].concat();
+    check(
+        &[
+            &format!("{story} {request}"),
+            &format!("{request} {story}"),
+            "The website told me that everything was in stock. I want to talk to a human.",
+            &format!("{chinese}转人工。"),
+            &long,
+        ],
+        true,
+    );
+    check(
+        &[story, chinese, &format!("{story} I don't want to talk to a human."), &format!("{chinese}不要转人工。")],
+        false,
+    );
+}
+
 /// Of requests, the share that must be heard; of other messages, nearly all of them near misses, the share that may be taken
 /// for requests: what was measured, rounded.
 const LEAST_HEARD: f64 = 0.95;

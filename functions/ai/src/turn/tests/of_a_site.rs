@@ -160,6 +160,19 @@ async fn the_sites_words_and_its_intents_for_people_are_rules_and_ask_no_model()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_for_people_is_heard_although_more_was_said_after_it() {
+    let said =
+        [("I want to talk to a human", HandoverReason::VisitorAsked), ("My lawyer will call", HandoverReason::Rule)];
+    for (first, reason) in said {
+        let mut request = request(first);
+        request.messages.push(Message { role: Role::Visitor, text: "please".into() });
+        let (outcome, prompts) = turn(site(), request, &[text("No."), END]).await;
+        let AiOutcome::Handover(handover) = outcome else { panic!("{first}: {outcome:?}") };
+        assert_eq!((handover.reason, prompts.len()), (reason, 0), "{first}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn personal_data_stays_here_and_comes_back_in_the_answer() {
     let masking = Site { mask_personal_data: true, intents: None, ..site() };
     let question = "My address is mei@example.com, my card 4111 1111 1111 1111";
