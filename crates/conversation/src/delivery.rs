@@ -92,6 +92,10 @@ impl Live {
         }
         match position.seq.cmp(&self.state().head()) {
             Ordering::Less => return Some(self.next_event(position, audience)),
+            // The log was lost and has grown again to where the client is: what it holds is not what is there.
+            Ordering::Equal if position.seq > 0 && !position.may_be_at(self.state().head_at()) => {
+                return Some(Piece::History(position.seq));
+            }
             Ordering::Equal => {}
             // It was read from the log further than this node has come: what is written may be over there.
             Ordering::Greater => return None,

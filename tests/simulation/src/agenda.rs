@@ -47,8 +47,8 @@ pub(crate) enum Happening {
     StoreAnswers { operation: OperationIx, failed: bool },
     /// A bus message arrives.
     Heard(Incarnation, ConversationIx, Notice),
-    /// The function says something.
-    Function(Incarnation, ConversationIx, u32, FunctionStep),
+    /// The function says something to the slot that invoked it, of a run.
+    Function(Incarnation, ConversationIx, u64, u32, FunctionStep),
     /// Routing is done.
     Routed(Incarnation, ConversationIx, Option<Assignee>),
     /// A timer that the core asked for, by the node's clock.

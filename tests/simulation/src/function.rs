@@ -22,6 +22,7 @@ impl World {
         invocation: &Invocation,
     ) {
         let (turn, run) = (invocation.turn, invocation.run);
+        let slot = self.slot_of(from.node, conversation);
         tell!(self, "node{}   c{conversation} runs turn {turn} run {run}", from.node);
         self.tally.runs += 1;
         let weather = self.plan.function.clone();
@@ -36,7 +37,7 @@ impl World {
             let piece = *self.rng.pick(&WORDS);
             text.push_str(piece);
             let step = FunctionStep::Delta(piece.to_owned());
-            self.agenda.plan(at, Happening::Function(from, conversation, run, step));
+            self.agenda.plan(at, Happening::Function(from, conversation, slot, run, step));
         }
         self.watch.script(conversation, turn, run, &text);
         at += self.rng.delay(100, weather.worst_delay);
@@ -44,7 +45,7 @@ impl World {
             at = invocation.deadline + self.rng.between(0, 4_000);
         }
         if let Some(outcome) = outcome(ending, &text) {
-            self.agenda.plan(at, Happening::Function(from, conversation, run, FunctionStep::Outcome(outcome)));
+            self.agenda.plan(at, Happening::Function(from, conversation, slot, run, FunctionStep::Outcome(outcome)));
         }
     }
 
@@ -52,10 +53,14 @@ impl World {
         &mut self,
         to: Incarnation,
         conversation: ConversationIx,
+        slot: u64,
         run: u32,
         step: FunctionStep,
     ) -> Checked {
         let node = to.node;
+        if self.slot_of(node, conversation) != slot {
+            return Ok(()); // The conversation was let go of meanwhile, and who listened to the run with it.
+        }
         // Once cancelled, its words mostly stop; what was already on the way may still arrive.
         if !self.is_running(node, conversation, run) && self.rng.chance(500) {
             return Ok(());

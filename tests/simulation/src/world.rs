@@ -197,7 +197,9 @@ impl World {
             Happening::StoreApplies(operation) => self.store_applies(operation)?,
             Happening::StoreAnswers { operation, failed } => self.store_answers(operation, failed)?,
             Happening::Heard(to, conversation, notice) => self.node_hears_bus(to.node, conversation, notice)?,
-            Happening::Function(to, conversation, run, step) => self.function_says(to, conversation, run, step)?,
+            Happening::Function(to, conversation, slot, run, step) => {
+                self.function_says(to, conversation, slot, run, step)?
+            }
             Happening::Routed(to, conversation, assignee) => {
                 self.routing_is_done(to.node, conversation);
                 self.input(to.node, conversation, |live, now| live.handle_routed(now, assignee))?;

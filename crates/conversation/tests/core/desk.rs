@@ -240,6 +240,12 @@ impl Desk {
                 }
                 Piece::History(after) => {
                     writeln!(self.transcript, "  reads history after {after}").unwrap();
+                    // As a driver does: what the client holds is compared with what is there now.
+                    if !position.is_continued_by(self.log.get(after.saturating_sub(1) as usize..).unwrap_or_default()) {
+                        position = Position { epoch: position.epoch, ..Position::default() };
+                        writeln!(self.transcript, "  is reset").unwrap();
+                        continue;
+                    }
                     let event = self.log[after as usize].clone();
                     let Some(Piece::Event(event)) = position.take(event.into(), audience) else { panic!("not taken") };
                     writeln!(self.transcript, "  gets {}", told(&event))

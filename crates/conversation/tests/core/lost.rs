@@ -236,6 +236,58 @@ fn a_client_that_holds_an_event_of_a_lost_log_is_reset_though_the_new_one_is_lon
 }
 
 #[test]
+fn a_client_that_is_as_far_as_the_new_log_is_reset_too() {
+    check(
+        "read
+        send a hello
+        stored
+        answer Good evening.
+        stored
+        pull
+        lose 1
+        wait 5
+        elsewhere agent k Hi.
+        forget
+        read
+        pull",
+        expect![[r#"
+              read after 0
+            > read
+              wake
+            > send a hello
+              append 1: visitor a "hello", due at 33000
+            > stored
+              ack #1 at 1
+              publish event 1
+              publish turn 1 run A at 0: ""
+              invoke turn 1 run A until 31000: visitor: hello
+              wake
+            > answer Good evening.
+              append 2: answer to 1 (Complete) "Good evening.", nothing due, unless claimed
+            > stored
+              publish event 2
+              wake
+            > pull
+              gets 1: visitor a "hello"
+              gets 2: answer to 1 (Complete) "Good evening."
+            > lose 1
+            > wait 5
+            > elsewhere agent k Hi.
+            > forget
+              read after 0
+            > read
+              publish who runs the turn?
+              wake
+            > pull
+              reads history after 2
+              is reset
+              gets 1: visitor a "hello"
+              gets 2: agent "Hi."
+        "#]],
+    );
+}
+
+#[test]
 fn a_log_that_was_lost_during_a_rest_is_noticed_when_it_is_over() {
     check(
         "read
